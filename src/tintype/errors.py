@@ -1,0 +1,63 @@
+"""Everything Tintype raises on purpose.
+
+TintypeError
+├── UsageError            the request itself makes no sense                       exit 2
+│   └── HintsError        these hints can't be followed by this method            exit 2
+├── PictureError          a picture can't be read; names file, cause, remedy      exit 1
+│   └── TruncatedError    it ends too early (`allow_truncated` reads it anyway)   exit 1
+├── SaveError             a result can't be written                               exit 1
+├── LimitError            a limit was exceeded (pixels)                           exit 4
+└── ModelError            weights or an optional part are missing or not as sealed exit 3
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+
+class TintypeError(Exception):
+    """Base of all. `exit_code` is what the command line returns for it; the text is one line."""
+
+    exit_code = 1
+
+
+class UsageError(TintypeError):
+    """The request itself makes no sense."""
+
+    exit_code = 2
+
+
+class HintsError(UsageError):
+    """These hints can't be followed by this method."""
+
+
+class _FileError(TintypeError):
+    """An error about one file: `path`, `cause` and `remedy` ("" where there is none), joined to one line."""
+
+    def __init__(self, path: str | PathLike[str], cause: str, remedy: str = "") -> None:
+        self.path, self.cause, self.remedy = str(path), cause, remedy
+        super().__init__(f"{self.path}: {cause}" + (f" ({remedy})" if remedy else ""))
+
+
+class PictureError(_FileError):
+    """A picture can't be read."""
+
+
+class TruncatedError(PictureError):
+    """A picture ends too early."""
+
+
+class SaveError(_FileError):
+    """A result can't be written."""
+
+
+class LimitError(_FileError):
+    """A picture exceeds a limit."""
+
+    exit_code = 4
+
+
+class ModelError(TintypeError):
+    """Weights or an optional part are missing, or a file is not what its card says."""
+
+    exit_code = 3

@@ -1,0 +1,99 @@
+"""Colorization by a network in an ONNX file. The only user of onnxruntime.
+
+The file is self-contained: input `luma` (1, 1, h, w) in [0, 1], sides multiples of its `multiple`; outputs `mean`
+(1, 2, h/s, w/s), chroma, and `logits` (1, K, h/s, w/s) over chroma classes. Its metadata hold the rest: the classes'
+`centres`, the input rules, and the calibration of the default decode.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from tintype.cards import Card
+from tintype.errors import ModelError, UsageError
+from tintype.guidance.hints import Hints
+from tintype.methods.method import InputRules, Options, refuse_hints
+
+Float = NDArray[np.float32]
+
+#: Width, in chroma, over which the preferences of a sampled colouring hang together: a taste for orange likes all oranges.
+TASTE_WIDTH = 0.10
+#: How far tastes go, in units of logits.
+TASTE_STRENGTH = 2.0
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def devices() -> list[str]:
+    """The devices that the installed onnxruntime can use, best first."""
+    return [d for d in ("cuda", "cpu") if _PROVIDERS[d] in ort.get_available_providers()]
+
+
+class Neural:
+    """A network as a method. `device` is "cpu", "cuda" or "auto" (the best there is); `threads` None means all cores."""
+
+    def __init__(self, card: Card, path: Path, device: str = "auto", threads: int | None = None) -> None:
+        self.device = devices()[0] if device == "auto" else device
+        if self.device not in _PROVIDERS:
+            raise UsageError(f"there is no device {device!r}; known: auto, {', '.join(_PROVIDERS)}")
+        if self.device not in devices():
+            raise ModelError(f"this onnxruntime can't use {device!r}, only {', '.join(devices())}; pip install 'tintype[gpu]'")
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = threads or 0
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        # Arenas keep the memory of the largest picture ever seen; without them memory stays flat over a folder.
+        settings.enable_cpu_mem_arena = False
+        try:
+            self._session = ort.InferenceSession(path, settings, providers=[_PROVIDERS[self.device]])
+            about = self._session.get_modelmeta().custom_metadata_map
+            self._centres = np.array(json.loads(about["centres"]), np.float32)
+            self._multiple, self._stride = int(about["multiple"]), int(about["stride"])
+            self._temperature, self._gain = float(about["temperature"]), float(about["gain"])
+            self.rules = InputRules(longest=int(about["longest"]))
+        except KeyError as error:
+            raise ModelError(f"{path} is an ONNX file, but no colorizer of Tintype: it lacks the metadata {error}") from None
+        except Exception as error:  # onnxruntime's own exceptions have no public base
+            raise ModelError(f"{path} can't be loaded: {str(error).splitlines()[0]}") from None
+        self.name, self.sha256 = card.name, card.sha256
+
+    def chroma(self, luma: Float, hints: Hints, options: Options) -> Float:
+        """See Method. The input is padded to the network's multiple by repeating its edge, and the padding cut off the output."""
+        refuse_hints(self.name, hints)
+        h, w = luma.shape
+        m, s = self._multiple, self._stride
+        padded = np.pad(luma, ((0, -h % m), (0, -w % m)), mode="edge")
+        mean, logits = self._session.run(["mean", "logits"], {"luma": padded[None, None]})
+        keep = (slice(0, -(-h // s)), slice(0, -(-w // s)))
+        if options.decode == "mean":
+            return np.ascontiguousarray(mean[0].transpose(1, 2, 0)[keep])
+        return self._decode(logits[0].transpose(1, 2, 0)[keep], options)
+
+    def _decode(self, logits: Float, options: Options) -> Float:
+        """Class logits (h, w, K) -> chroma (h, w, 2).
+
+        `mode`: the likeliest class. `annealed`: the mean at a temperature below one, between mean and mode (Zhang,
+        Isola, Efros 2016, section 2.3), times the gain that gives photographs their colourfulness back. `sample`:
+        the annealed mean after one draw of taste for the whole picture, so that one thing gets one colour.
+        """
+        temperature = options.temperature or self._temperature
+        if options.decode == "mode":
+            return self._centres[logits.argmax(-1)]
+        if options.decode == "sample":
+            logits = logits + np.float32(TASTE_STRENGTH) * self._taste(options)
+        logits = logits / np.float32(temperature)
+        weights = np.exp(logits - logits.max(-1, keepdims=True))
+        weights /= weights.sum(-1, keepdims=True)
+        return (weights @ self._centres) * np.float32(self._gain)
+
+    def _taste(self, options: Options) -> Float:
+        """One preference per class (K,), unit variance, smooth over the chroma plane: a draw of a Gaussian process."""
+        rng = np.random.default_rng([options.seed, options.variant])
+        apart = ((self._centres[:, None] - self._centres[None]) ** 2).sum(-1)
+        kernel = np.exp(-apart.astype(np.float64) / (2 * TASTE_WIDTH**2)) + 1e-6 * np.eye(len(apart))
+        return (np.linalg.cholesky(kernel) @ rng.standard_normal(len(apart))).astype(np.float32)

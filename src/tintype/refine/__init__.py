@@ -1,0 +1,1 @@
+"""From the network's coarse chroma to full-size chroma."""
