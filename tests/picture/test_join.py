@@ -29,7 +29,11 @@ def test_any_luma_with_any_chroma_comes_back(bits, data):
 def test_every_luma_with_chroma_in_every_direction(bits):
     """All 256 lumas (or 4,096 of 65,536 and both ends) against 720 hues at 9 strengths: faces, edges and corners of the gamut."""
     top = 2**bits - 1
-    luma = np.arange(256) if bits == 8 else np.unique(np.r_[np.linspace(0, top, 4096).astype(int), 0:40, top - 40 : top + 1])
+    luma = (
+        np.arange(256)
+        if bits == 8
+        else np.unique(np.r_[np.linspace(0, top, 4096).astype(int), 0:40, top - 40 : top + 1])
+    )
     angle = np.linspace(0, 2 * np.pi, 720, endpoint=False)
     direction = np.stack([np.cos(angle), np.sin(angle)], -1).astype(np.float32)
     for strength in (0, 1 / top, 0.01, 0.05, 0.2, 0.5, 1, 7, 1e6):

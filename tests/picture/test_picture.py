@@ -23,7 +23,9 @@ def test_arrays_of_any_size_and_channels_become_pictures(shape, channels):
     assert np.concatenate([b.luma for b in page.pixels.bands()]).shape == shape
 
 
-@pytest.mark.parametrize("bad", [np.zeros((4, 4)), np.zeros((4, 4, 5), np.uint8), np.zeros(4, np.uint8), np.zeros((0, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((4, 4)), np.zeros((4, 4, 5), np.uint8), np.zeros(4, np.uint8), np.zeros((0, 4), np.uint8)]
+)
 def test_what_is_no_picture_is_refused(bad):
     with pytest.raises(ValueError, match="no picture"):
         from_array(bad)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,8 @@ CHROMA_TO_RGB = np.array(
     [[0.0, 1.402], [-0.114 * 1.772 / 0.587, -0.299 * 1.402 / 0.587], [1.772, 0.0]], dtype=np.float32
 )
 
-Bytes = NDArray[np.uint8] | NDArray[np.uint16]
+#: uint8 or uint16: numpy's types have no "either" that arithmetic keeps.
+Bytes = NDArray[Any]
 
 
 def luma_of(rgb: Bytes) -> Bytes:

@@ -49,7 +49,8 @@ def join(luma: Bytes, chroma: NDArray[np.float32]) -> Bytes:
 
 def _round(values: NDArray[np.float32], top: int) -> NDArray[np.int32]:
     """[0, 1] floats -> nearest integers in [0, top]."""
-    return np.clip(np.rint(values * np.float32(top)), 0, top).astype(np.int32)
+    out: NDArray[np.int32] = np.clip(np.rint(values * np.float32(top)), 0, top).astype(np.int32)
+    return out
 
 
 def _nudge(luma: Bytes, rgb: Bytes, bits: int) -> Bytes:
@@ -57,7 +58,8 @@ def _nudge(luma: Bytes, rgb: Bytes, bits: int) -> Bytes:
     (wr, wg, wb), scale, low, high = _RULES[bits]
     top = 2**bits - 1
     steps = sorted(
-        ((r, g, b) for r in range(-2, 3) for g in range(-2, 3) for b in range(-2, 3)), key=lambda s: sum(k * k for k in s)
+        ((r, g, b) for r in range(-2, 3) for g in range(-2, 3) for b in range(-2, 3)),
+        key=lambda s: sum(k * k for k in s),
     )
     old = rgb.astype(np.int32)
     out = np.repeat(luma[:, None], 3, axis=1)

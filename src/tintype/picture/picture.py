@@ -48,7 +48,9 @@ class Metadata:
     iptc: bytes | None = None  #: IPTC-IIM records
     dpi: tuple[float, float] | None = None  #: pixels per inch, (x, y)
     orientation: int = 1  #: EXIF orientation, 1 .. 8: how to turn the stored pixels to see them upright
-    extra: tuple[tuple[str, bytes], ...] = ()  #: what only the same format can keep: PNG chunks, TIFF tags; (name, payload)
+    extra: tuple[
+        tuple[str, bytes], ...
+    ] = ()  #: what only the same format can keep: PNG chunks, TIFF tags; (name, payload)
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,16 @@ def from_array(array: Bytes) -> Picture:
     Raises ValueError for any other shape or type.
     """
     if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(f"an array of shape {array.shape} and type {array.dtype} is no picture; expected (H, W[, 1 to 4]) uint8 or uint16")
+        raise ValueError(
+            f"an array of shape {array.shape} and type {array.dtype} is no picture; expected (H, W[, 1 to 4]) uint8 or uint16"
+        )
     if array.ndim == 2:
         array = array[..., None]
     channels = array.shape[2]
     if channels > 4:
-        raise ValueError(f"an array with {channels} channels is no picture; expected 1 to 4 (grey, grey and alpha, RGB, RGB and alpha)")
+        raise ValueError(
+            f"an array with {channels} channels is no picture; expected 1 to 4 (grey, grey and alpha, RGB, RGB and alpha)"
+        )
     alpha = array[..., -1] if channels in (2, 4) else None
     luma = luma_of(array[..., :3]) if channels > 2 else array[..., 0]
     page = Page((array.shape[0], array.shape[1]), 8 * array.dtype.itemsize, alpha is not None, ArrayPixels(luma, alpha))

@@ -19,7 +19,7 @@ def average(plane: Float, size: tuple[int, int]) -> Float:
     """A plane (h, w) averaged over the cells of a grid of `size` (h', w'), each pixel's weight split over the cells it touches."""
     if plane.shape == size:
         return plane
-    return (_shares(plane.shape[0], size[0]) @ plane @ _shares(plane.shape[1], size[1]).T).astype(np.float32)
+    return np.asarray(_shares(plane.shape[0], size[0]) @ plane @ _shares(plane.shape[1], size[1]).T, np.float32)
 
 
 def _shares(before: int, after: int) -> Float:
@@ -28,4 +28,4 @@ def _shares(before: int, after: int) -> Float:
     pixels = np.arange(before)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     shares = np.clip(overlap, 0, None)
-    return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+    return np.asarray(shares / shares.sum(1, keepdims=True), np.float32)
