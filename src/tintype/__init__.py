@@ -1,8 +1,8 @@
 """Tintype adds colour to black-and-white photographs, and changes nothing else.
 
-    import tintype
-    result = tintype.colorize(tintype.open("grandma.tif"))
-    result.save("grandma-color.tif")
+import tintype
+result = tintype.colorize(tintype.open("grandma.tif"))
+result.save("grandma-color.tif")
 """
 
 from __future__ import annotations

@@ -29,9 +29,7 @@ class Colorizer:
     def __init__(self, method: str = "tint", *, device: str = "auto", threads: int | None = None) -> None:
         self.method = build(method, device, threads)
 
-    def colorize(
-        self, picture: Picture, hints: Hints | None = None, options: Options | None = None
-    ) -> ColoredPicture:
+    def colorize(self, picture: Picture, hints: Hints | None = None, options: Options | None = None) -> ColoredPicture:
         """Colour for every page of `picture`. Raises PictureError where it can't be read, HintsError for hints the method can't follow."""
         chroma = tuple(self._page(page, hints or Hints(), options or Options()) for page in picture.pages)
         notes = tuple(note for page in picture.pages for note in page.notes)

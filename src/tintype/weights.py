@@ -23,7 +23,9 @@ def verified(card: Card) -> Path:
         raise ModelError(f"the weights of {card.name!r} are missing: {path}; install tintype again")
     found = sha256_of(path)
     if found != card.sha256:
-        raise ModelError(f"the weights of {card.name!r} are damaged: {path} has sha256 {found[:12]}, its card {card.sha256[:12]}")
+        raise ModelError(
+            f"the weights of {card.name!r} are damaged: {path} has sha256 {found[:12]}, its card {card.sha256[:12]}"
+        )
     return path
 
 

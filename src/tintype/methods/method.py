@@ -44,10 +44,20 @@ class InputRules:
 class Method(Protocol):
     """A colorizer: reduced luma and hints in, coarse chroma out."""
 
-    name: str
-    #: sha256 of its weights, "" without any.
-    sha256: str
-    rules: InputRules
+    @property
+    def name(self) -> str:
+        """As methods.build knows it."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights, "" without any."""
+        ...
+
+    @property
+    def rules(self) -> InputRules:
+        """What it wants to see."""
+        ...
 
     def chroma(self, luma: NDArray[np.float32], hints: Hints, options: Options) -> NDArray[np.float32]:
         """Luma (h, w) in [0, 1], upright, sRGB-coded -> chroma (h', w', 2) as (Cb, Cr) in [-0.5, 0.5], any smaller size of the same view.

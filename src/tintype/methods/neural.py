@@ -42,11 +42,15 @@ class Neural:
         if self.device not in _PROVIDERS:
             raise UsageError(f"there is no device {device!r}; known: auto, {', '.join(_PROVIDERS)}")
         if self.device not in devices():
-            raise ModelError(f"this onnxruntime can't use {device!r}, only {', '.join(devices())}; pip install 'tintype[gpu]'")
+            raise ModelError(
+                f"this onnxruntime can't use {device!r}, only {', '.join(devices())}; pip install 'tintype[gpu]'"
+            )
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = threads or 0
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
+        # Idle threads must not spin: the rest of the pipeline wants the same cores.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Arenas keep the memory of the largest picture ever seen; without them memory stays flat over a folder.
         settings.enable_cpu_mem_arena = False
         try:
@@ -57,7 +61,9 @@ class Neural:
             self._temperature, self._gain = float(about["temperature"]), float(about["gain"])
             self.rules = InputRules(longest=int(about["longest"]))
         except KeyError as error:
-            raise ModelError(f"{path} is an ONNX file, but no colorizer of Tintype: it lacks the metadata {error}") from None
+            raise ModelError(
+                f"{path} is an ONNX file, but no colorizer of Tintype: it lacks the metadata {error}"
+            ) from None
         except Exception as error:  # onnxruntime's own exceptions have no public base
             raise ModelError(f"{path} can't be loaded: {str(error).splitlines()[0]}") from None
         self.name, self.sha256 = card.name, card.sha256
@@ -70,26 +76,30 @@ class Neural:
         padded = np.pad(luma, ((0, -h % m), (0, -w % m)), mode="edge")
         mean, logits = self._session.run(["mean", "logits"], {"luma": padded[None, None]})
         keep = (slice(0, -(-h // s)), slice(0, -(-w // s)))
-        if options.decode == "mean":
-            return np.ascontiguousarray(mean[0].transpose(1, 2, 0)[keep])
-        return self._decode(logits[0].transpose(1, 2, 0)[keep], options)
+        mean, logits = (out[0].transpose(1, 2, 0)[keep] for out in (mean, logits))
+        return np.ascontiguousarray(mean) if options.decode == "mean" else self._decode(mean, logits, options)
 
-    def _decode(self, logits: Float, options: Options) -> Float:
-        """Class logits (h, w, K) -> chroma (h, w, 2).
+    def _decode(self, mean: Float, logits: Float, options: Options) -> Float:
+        """Mean chroma (h, w, 2) and class logits (h, w, K) -> chroma (h, w, 2).
 
-        `mode`: the likeliest class. `annealed`: the mean at a temperature below one, between mean and mode (Zhang,
-        Isola, Efros 2016, section 2.3), times the gain that gives photographs their colourfulness back. `sample`:
-        the annealed mean after one draw of taste for the whole picture, so that one thing gets one colour.
+        `mode`: the likeliest class. `annealed`: the mean, moved as the classes' own mean moves when their temperature
+        is lowered (Zhang, Isola, Efros 2016, section 2.3; where the mean lies, the regression head knows better than the
+        classes), times the gain that gives photographs their colourfulness back. `sample`: the same after one draw of
+        taste for the whole picture, so that one thing gets one colour.
         """
-        temperature = options.temperature or self._temperature
         if options.decode == "mode":
-            return self._centres[logits.argmax(-1)]
-        if options.decode == "sample":
-            logits = logits + np.float32(TASTE_STRENGTH) * self._taste(options)
-        logits = logits / np.float32(temperature)
+            likeliest: Float = self._centres[logits.argmax(-1)]
+            return likeliest
+        sharper = logits if options.decode == "annealed" else logits + np.float32(TASTE_STRENGTH) * self._taste(options)
+        sharper = np.asarray(sharper / (options.temperature or self._temperature), np.float32)
+        moved = self._expected(sharper) - self._expected(logits)
+        return np.asarray((mean + moved) * np.float32(self._gain), np.float32)
+
+    def _expected(self, logits: Float) -> Float:
+        """The mean chroma (h, w, 2) of a distribution over classes (h, w, K)."""
         weights = np.exp(logits - logits.max(-1, keepdims=True))
-        weights /= weights.sum(-1, keepdims=True)
-        return (weights @ self._centres) * np.float32(self._gain)
+        expected: Float = weights @ self._centres / weights.sum(-1, keepdims=True)
+        return expected
 
     def _taste(self, options: Options) -> Float:
         """One preference per class (K,), unit variance, smooth over the chroma plane: a draw of a Gaussian process."""

@@ -8,7 +8,6 @@ because a mean is pale by nature and one picture has many plausible colourings (
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -51,7 +50,8 @@ class Attention(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, h * w, c)
         tokens = tokens + self.out(mixed)
         tokens = tokens + self.mlp(self.norm2(tokens))
-        return tokens.transpose(1, 2).reshape(n, c, h, w)
+        out: Tensor = tokens.transpose(1, 2).reshape(n, c, h, w)
+        return out
 
 
 def _down(before: int, after: int) -> nn.Sequential:

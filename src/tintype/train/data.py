@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,23 +62,28 @@ def build(packs: list[Path], cache: Path, short: int = 168, workers: int = 2) ->
         return
     cache.mkdir(parents=True, exist_ok=True)
     tasks = [(str(p), at, 500, short) for p in packs for at in range(0, pq.read_metadata(p).num_rows, 500)]
-    index, sources, labels, at = [], [], [], 0
+    index: list[tuple[int, int, int]] = []
+    names: list[tuple[str, str]] = []
+    at = 0
     with ProcessPoolExecutor(workers) as pool, (cache / "pixels.u8").open("wb") as file:
         for part in pool.map(_decode, tasks):
             for pixels, source, label in part:
                 file.write(pixels.tobytes())
                 index.append((at, *pixels.shape[:2]))
                 at += pixels.size
-                sources.append(source)
-                labels.append(f"{source}/{label}")
-    names, source = np.unique(sources, return_inverse=True)
-    full, label, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    kept = {name for name, n in zip(full, counts, strict=True) if n >= TOPIC_MIN}
-    topic_names = sorted({t if t in kept else t.split("/label")[0] for t in labels if t in kept} | set(names))
-    number = {t: i for i, t in enumerate(topic_names)}
-    topic = [number[t] if t in kept else number[s] for t, s in zip(labels, sources, strict=True)]
-    np.savez(cache / "index.npz", index=np.array(index), source=source, topic=np.array(topic), topics=len(topic_names))
+                names.append((source, label))
+    topic, topics = _topics(names)
+    source_number = np.unique([source for source, _ in names], return_inverse=True)[1]
+    np.savez(cache / "index.npz", index=np.array(index), source=source_number, topic=topic, topics=topics)
     done.write_text(json.dumps(recipe))
+
+
+def _topics(names: list[tuple[str, str]]) -> tuple[NDArray[np.int64], int]:
+    """Topic numbers of pictures by (source, label), and how many there are: labels with few pictures count as their source."""
+    counts = Counter(names)
+    topics = [name if counts[name] >= TOPIC_MIN else (name[0], "") for name in names]
+    number = {topic: i for i, topic in enumerate(sorted(set(topics)))}
+    return np.array([number[topic] for topic in topics]), len(number)
 
 
 def load(cache: Path) -> Pack:
@@ -107,7 +113,7 @@ class Crops(IterableDataset[tuple[Tensor, Tensor, int]]):
         while True:
             i = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.cumulative) - 1)
             rgb = self.crop(self.pack.picture(i), rng)
-            luma = (rgb @ np.array([0.299, 0.587, 0.114], np.float32)) / 255
+            luma = np.asarray(rgb @ np.array([0.299, 0.587, 0.114]) / 255, np.float32)
             if rng.random() < self.spoil:
                 luma = spoil(luma, rng)
             yield torch.from_numpy(luma[None]), torch.from_numpy(rgb).permute(2, 0, 1), int(self.pack.topic[i])
@@ -120,7 +126,7 @@ class Crops(IterableDataset[tuple[Tensor, Tensor, int]]):
         y, x = rng.uniform(0, h - ch), rng.uniform(0, w - cw)
         im = Image.fromarray(picture).resize((self.size, self.size), Image.Resampling.BILINEAR, (x, y, x + cw, y + ch))
         out = np.asarray(im)
-        return np.ascontiguousarray(out[:, ::-1] if rng.random() < 0.5 else out)
+        return np.array(out[:, ::-1] if rng.random() < 0.5 else out)
 
 
 def spoil(luma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

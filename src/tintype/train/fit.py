@@ -1,4 +1,4 @@
-"""Train `tint`: data -> crops -> two losses -> a run folder with config, log, best picture sheet's raw material and checkpoint.
+"""Train `tint`: data -> crops -> two losses -> a run folder with config, log and checkpoint.
 
 A run folder holds `config.yaml` (as resolved), `log.csv`, and `checkpoint.pt` (weights, averaged weights, optimizer,
 step), written whole or not at all; starting the same command again goes on from it.
@@ -19,6 +19,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import swa_utils
 from torch.utils.data import DataLoader
 
 from tintype.nets.tint import CHROMA_SCALE, Tint
@@ -66,12 +67,15 @@ class Config:
     @classmethod
     def read(cls, path: Path) -> Config:
         """The config in the YAML file `path`. Raises ValueError for a key that is unknown or missing."""
-        raw: dict[str, Any] = yaml.safe_load(path.read_text())
+        raw: Any = yaml.safe_load(path.read_text())
         fields = set(cls.__dataclass_fields__)
         if set(raw) != fields:
-            raise ValueError(f"{path}: unknown keys {sorted(set(raw) - fields)}, missing keys {sorted(fields - set(raw))}")
+            raise ValueError(
+                f"{path}: unknown keys {sorted(set(raw) - fields)}, missing keys {sorted(fields - set(raw))}"
+            )
         phases = tuple(Phase(**{**p, "area": tuple(p["area"])}) for p in raw.pop("phases"))
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}, phases=phases)
+        values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        return cls(**values, phases=phases)
 
 
 def centres(pack: data.Pack, count: int, seed: int) -> Tensor:
@@ -85,7 +89,8 @@ def centres(pack: data.Pack, count: int, seed: int) -> Tensor:
     x, y = np.nonzero(histogram)
     spots = torch.from_numpy(np.stack([(xs[x] + xs[x + 1]) / 2, (ys[y] + ys[y + 1]) / 2], 1)).float()
     weight = torch.from_numpy(histogram[x, y] ** 0.4).float()
-    means = spots[torch.from_numpy(rng.choice(len(spots), count, replace=False, p=(weight / weight.sum()).double().numpy()))]
+    chance = histogram[x, y] ** 0.4
+    means = spots[torch.from_numpy(rng.choice(len(spots), count, replace=False, p=chance / chance.sum()))]
     for _ in range(60):
         nearest = torch.cdist(spots, means).argmin(1)
         total = torch.zeros(count).index_add_(0, nearest, weight)
@@ -99,9 +104,7 @@ def centres(pack: data.Pack, count: int, seed: int) -> Tensor:
 
 def build_net(config: Config, table: Tensor, topics: int) -> Tint:
     """The network that `config` describes, with classes `table` (K, 2) and `topics` picture classes."""
-    return Tint(
-        table, config.widths, config.depths, config.up_depths, config.attention, topics if config.topics else 0
-    )
+    return Tint(table, config.widths, config.depths, config.up_depths, config.attention, topics if config.topics else 0)
 
 
 def learning_rate(config: Config, step: int) -> float:
@@ -112,7 +115,9 @@ def learning_rate(config: Config, step: int) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * t))))
 
 
-def loss_of(net: Tint, batch: list[Tensor], lookup: Tensor, config: Config, step: int, device: str) -> tuple[Tensor, dict[str, float]]:
+def loss_of(
+    net: Tint, batch: list[Tensor], lookup: Tensor, config: Config, step: int, device: str
+) -> tuple[Tensor, dict[str, float]]:
     """The training loss of one batch and its parts.
 
     The class loss looks at every other row and column of the output only, shifted from step to step: a quarter of the
@@ -158,69 +163,100 @@ def batches(config: Config, pack: data.Pack, step: int, workers: int) -> Iterato
         before += phase.steps
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+@dataclass
+class Training:
+    """All that changes while training: the network, its moving average, the optimizer, and how many steps were done."""
+
+    config: Config
+    net: Tint
+    average: Any  # torch's AveragedModel, which has no types
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+    def advance(self, batch: list[Tensor], lookup: Tensor, device: str) -> dict[str, float]:
+        """One optimizer step; the loss's parts. Raises FloatingPointError where the loss is not finite; nothing is changed then."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        loss, parts = loss_of(self.net, batch, lookup, self.config, self.step, device)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}")
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        # A young average would still remember the random start, so its memory grows with the run.
+        self.average.multi_avg_fn = _moving_average(min(self.config.ema, (1 + self.step) / (10 + self.step)))
+        self.average.update_parameters(self.net)
+        return parts
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint whole or not at all."""
+        part = path.with_suffix(".part")
+        state = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
+        torch.save({**state, "step": self.step}, part)
+        part.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Go back to where a checkpoint was written."""
+        state = torch.load(path, weights_only=True)
+        for name in ("net", "average", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step = state["step"]
+
+
+def begin(config: Config, pack: data.Pack, device: str) -> Training:
+    """A training at step 0: random weights by the config's seed, classes from the data."""
+    torch.manual_seed(config.seed)
+    table = centres(pack, config.classes, config.seed)
+    net = build_net(config, table, pack.topics).to(device)
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    average = swa_utils.AveragedModel(net, use_buffers=True, multi_avg_fn=_moving_average(config.ema))
+    groups = [
+        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return Training(config, net, average, torch.optim.AdamW(groups, betas=(0.9, 0.98)))
+
+
+def _moving_average(decay: float) -> Any:
+    """How torch's AveragedModel is to blend a step's weights in."""
+    make: Any = swa_utils.get_ema_multi_avg_fn
+    return make(decay)
 
 
 def fit(config: Config, packs: list[Path], run: Path, cache: Path, device: str = "cpu", workers: int = 1) -> None:
-    """Train as `config` says on the Parquet files `packs`, or go on where the run folder `run` stopped."""
-    torch.manual_seed(config.seed)
+    """Train as `config` says on the Parquet files `packs`, or go on where the run folder `run` stopped.
+
+    Raises FloatingPointError where the loss is not finite; the batch is then in the run folder.
+    """
     data.build(packs, cache)
     pack = data.load(cache)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(yaml.safe_dump({**vars(config), "phases": [vars(p) for p in config.phases]}))
-    table = centres(pack, config.classes, config.seed)
-    net = build_net(config, table, pack.topics).to(device, memory_format=torch.channels_last)
-    average = torch.optim.swa_utils.AveragedModel(net, use_buffers=True, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema))
-    decay = [p for p in net.parameters() if p.ndim > 1]
-    rest = [p for p in net.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}], betas=(0.9, 0.98)
-    )
-    step = 0
-    if (run / "checkpoint.pt").exists():
-        state = torch.load(run / "checkpoint.pt", weights_only=True)
-        net.load_state_dict(state["net"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    lookup = losses.class_lookup(net.get_buffer("centres"))
-    net.train()
+    training = begin(config, pack, device)
+    checkpoint = run / "checkpoint.pt"
+    if checkpoint.exists():
+        training.restore(checkpoint)
+    lookup = losses.class_lookup(training.net.get_buffer("centres"))
+    training.net.train()
     began, shown = time.time(), dict[str, float]()
     with (run / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
-        for batch in batches(config, pack, step, workers):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
-            loss, parts = loss_of(net, batch, lookup, config, step, device)
-            if not torch.isfinite(loss):
+        for batch in batches(config, pack, training.step, workers):
+            try:
+                parts = training.advance(batch, lookup, device)
+            except FloatingPointError as error:
                 torch.save(batch, run / "bad-batch.pt")
-                raise FloatingPointError(f"the loss is {loss.item()} at step {step}; the batch is in {run / 'bad-batch.pt'}")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            step += 1
-            # A young average would still remember the random start, so its memory grows with the run.
-            average.multi_avg_fn = torch.optim.swa_utils.get_ema_multi_avg_fn(min(config.ema, (1 + step) / (10 + step)))
-            average.update_parameters(net)
+                raise FloatingPointError(f"{error}; the batch is in {run / 'bad-batch.pt'}") from None
             shown = {k: 0.98 * shown.get(k, v) + 0.02 * v for k, v in parts.items()}
-            if step % 100 == 0:
-                log.writerow([step, round(time.time() - began), *(f"{v:.4f}" for v in shown.values())])
+            if training.step % 100 == 0:
+                log.writerow([training.step, round(time.time() - began), *(f"{v:.4f}" for v in shown.values())])
                 file.flush()
-            if step % 500 == 0 or step == config.steps:
-                save(
-                    run / "checkpoint.pt",
-                    {
-                        "net": net.state_dict(),
-                        "average": average.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "step": step,
-                    },
-                )
+            if training.step % 500 == 0 or training.step == config.steps:
+                training.save(checkpoint)
 
 
 def with_allocator(argv: list[str]) -> None:
