@@ -21,7 +21,12 @@ def colorize(
         Decode | None, typer.Option(help="Which of the likely colours. [default: annealed; with --variants: sample]")
     ] = None,
     temperature: Annotated[
-        float, typer.Option(min=0, max=10, help="Of annealed and sample: lower is bolder, 0 the method's own.")
+        float,
+        typer.Option(
+            min=0,
+            max=10,
+            help="Of annealed and sample: lower leans more to the likeliest colour, 0 is the method's own.",
+        ),
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of sample: another seed, other colours.")] = 0,
     variants: Annotated[int, typer.Option(min=1, max=99, help="So many colourings: NAME-color-1, -2 ...")] = 1,
