@@ -182,7 +182,7 @@ def test_stripes_make_one_file_and_threads_change_nothing(tmp_path: Path, monkey
     monkeypatch.undo()
     jpeg.write_colored(colored(picture), tmp_path / "whole.jpg")
     with Image.open(tmp_path / "a.jpg") as a, Image.open(tmp_path / "whole.jpg") as whole:
-        # Stripes may differ in how many clipping samples they spare (blocks._SHARE), in nothing else.
+        # Stripes may differ in how many clipping samples they spare (mending._SHARE), in nothing else.
         assert np.abs(np.asarray(a).astype(int) - np.asarray(whole)).mean() < 0.5
 
 

@@ -41,7 +41,7 @@ def pack(tmp_path_factory):
 def config(tmp_path_factory):
     text = dict(
         net="tint", seed=3, classes=16, topics=True, widths=[8, 16, 16, 32, 32], depths=[1, 1, 1, 1], up_depths=[1, 1, 1],
-        attention=1, ema=0.9, class_weight=0.15, topic_weight=0.03, weight_decay=0.01, spoil=0.5, learning_rate=0.003,
+        attention=1, ema=0.9, class_weight=0.15, topic_weight=0.03, teacher_weight=0.0, weight_decay=0.01, spoil=0.5, learning_rate=0.003,
         phases=[dict(steps=20, size=64, batch=8, area=[0.5, 1.0]), dict(steps=10, size=96, batch=4, area=[0.5, 1.0])],
     )  # fmt: skip
     path = tmp_path_factory.mktemp("config") / "tiny.yaml"

@@ -18,6 +18,9 @@ def train(
     run: Run,
     data: Annotated[list[Path], typer.Option(help="Parquet packs, or folders of them; may be given several times.")],
     cache: Annotated[Path | None, typer.Option(help="Where decoded pictures go. [default: RUN/cache]")] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="TorchScript file with the features to match, for configs that ask for one.")
+    ] = None,
     device: Annotated[str, typer.Option(envvar="TINTYPE_DEVICE", help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a network. The same command again goes on where the run stopped."""
@@ -26,7 +29,7 @@ def train(
     packs = [p for entry in data for p in (sorted(entry.glob("train-*.parquet")) if entry.is_dir() else [entry])]
     if not packs:
         raise typer.BadParameter("there is no train-*.parquet in the folders of --data")
-    fit.fit(fit.Config.read(config), packs, run, cache or run / "cache", device)
+    fit.fit(fit.Config.read(config), packs, run, cache or run / "cache", device, teacher=teacher)
 
 
 def export(

@@ -100,17 +100,16 @@ class Tint(nn.Module):
         self.topic_head = nn.Linear(w32, topics) if topics else None
 
     def trunk(self, luma: Tensor) -> tuple[Tensor, Tensor]:
-        """Luma (N, 1, H, W) in [0, 1] -> features (N, w4, H/4, W/4) and the picture's pooled features (N, w32)."""
+        """Luma (N, 1, H, W) in [0, 1] -> features (N, w4, H/4, W/4) for the heads, and the deepest ones (N, w32, H/32, W/32)."""
         x = self.stem((luma - 0.45) / 0.25)
         skips = []
         for down, stage in zip(self.downs, self.stages, strict=True):
             x = stage(down(x))
             skips.append(x)
-        x = self.context(skips.pop())
-        pooled = x.mean((2, 3))
+        x = deepest = self.context(skips.pop())
         for lift, merge in zip(self.lifts, self.merges, strict=True):
             x = merge(F.interpolate(lift(x), scale_factor=2.0, mode="nearest") + skips.pop())
-        return x, pooled
+        return x, deepest
 
     def forward(self, luma: Tensor) -> tuple[Tensor, Tensor]:
         """Luma (N, 1, H, W) in [0, 1], sides multiples of 32 -> mean chroma (N, 2, H/4, W/4) as (Cb, Cr) and class logits (N, K, H/4, W/4)."""

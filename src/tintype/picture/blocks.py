@@ -3,7 +3,7 @@
 Each chroma sample is fitted to the gamut of all the pixels that it reaches: with 4:2:0, libjpeg's "fancy" upsampling
 mixes it into the 4 x 4 pixels around it. A pixel's decoded chroma is a weighted mean of samples that all fit its luma,
 and the gamut at fixed luma is convex, so it fits, too. What is left is the noise of quantization: the few blocks in
-which it would change a pixel's grey are found by decoding them, and mended.
+which it would change a pixel's grey are found by decoding them, and given to `mending`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tintype.picture.coefficients import Blocks, Table
-from tintype.picture.color import CHROMA_TO_RGB, WEIGHTS
+from tintype.picture.color import CHROMA_TO_RGB
+from tintype.picture.dct import Coder, Float, product
 from tintype.picture.gamut import fit
+from tintype.picture.mending import SEEN, mend
 
-Float = NDArray[np.float32]
 Luma = NDArray[np.uint8]
 _Kind = TypeVar("_Kind", bound=np.generic)
 
@@ -30,26 +32,18 @@ _LUMA = np.array(
 _CHROMA = np.full((8, 8), 99)
 _CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 #: Percent of those tables that chroma gets at most: quality 85. Coarser chroma saves little, and its noise breaks the fit
-#: to the gamut in so many blocks that mending them costs more colour than the noise itself.
+#: to the gamut in many blocks, which cost colour or bits to mend.
 _COARSEST = 30.0
-
-#: Levels of grey that a chroma sample may cost where it clips: with the rounding of a decoder that is hardly seen.
-_LOSS = 0.33
-#: What a few samples of a block may cost, and how many: with 4:2:0 a sample is judged by the most extreme of the 16 pixels
-#: that it reaches, so that, measured on photographs in any colours, only a quarter as many pixels as samples change.
-#: Fewer are allowed, step by step, where more than _SHARE of a stripe's samples are such.
-_MOST_LOSS = 1.8
-_SPARED = {1: (0,), 2: (8, 3, 0)}
-_SHARE = 0.02
-
-#: How strongly, round by round, a block's target is moved away from where it clips, and then how far its colour is reduced.
-_PUSHES = (1.0, 1.5, 2.0)
-_FADES = (0.75, 0.5, 0.25, 0.0)
+#: And where that isn't fine enough: quality 97.
+_FINE = 6.0
+#: Share of a picture's blocks that may lose their detail of colour before the fine table is taken. Pictures full of black
+#: and white, as sunlit leaves in a hard print, need it.
+_FLAT = 0.01
 
 
-def chroma_table(luma: Table) -> Table:
-    """libjpeg's chroma table at the quality of a luma table (8, 8), but not coarser than quality 85's."""
-    scale = min(float(np.median(100 * luma.reshape(64).astype(np.float64) / _LUMA)), _COARSEST)
+def chroma_table(luma: Table, fine: bool = False) -> Table:
+    """libjpeg's chroma table at the quality of a luma table (8, 8), but not coarser than quality 85's, or 97's where `fine`."""
+    scale = min(float(np.median(100 * luma.reshape(64).astype(np.float64) / _LUMA)), _FINE if fine else _COARSEST)
     return np.clip(np.floor((_CHROMA * scale + 50) / 100), 1, 255).astype(np.uint16)
 
 
@@ -60,18 +54,19 @@ class Reach:
     mean: Float
     low: Luma
     high: Luma
-    spared: tuple[int, ...]  #: how many samples of a block may clip a little, from the most to the fewest
+    padded: Luma  #: luma itself, with one more pixel on each side
+    sampling: int
 
 
 def reach_of(padded: Luma, sampling: int) -> Reach:
     """From luma (n + 2, w + 2) of a stripe with one more pixel on each side; n and w are multiples of `sampling`."""
     inner = padded[1:-1, 1:-1]
     if sampling == 1:
-        return Reach(inner * np.float32(1 / 255), inner, inner, _SPARED[1])
+        return Reach(inner * np.float32(1 / 255), inner, inner, padded, sampling)
     pairs = padded[1:-1:2].astype(np.uint16)
     pairs += padded[2::2]
     mean = (pairs[:, 1:-1:2] + pairs[:, 2::2]) * np.float32(1 / 1020)
-    return Reach(mean, _extremes(padded, np.minimum), _extremes(padded, np.maximum), _SPARED[2])
+    return Reach(mean, _extremes(padded, np.minimum), _extremes(padded, np.maximum), padded, sampling)
 
 
 def _extremes(padded: Luma, pick: np.ufunc) -> Luma:
@@ -81,57 +76,28 @@ def _extremes(padded: Luma, pick: np.ufunc) -> Luma:
     return np.ascontiguousarray(pick(pairs[:, :-2], pairs[:, 2:])[:, ::2])
 
 
-class Coder:
-    """Forward and backward DCT with one quantization table: 64 x 64 matrices that contain the table."""
-
-    def __init__(self, table: Table) -> None:
-        k = np.arange(8)
-        cosines = np.sqrt(np.where(k == 0, 1, 2) / 8)[:, None] * np.cos((2 * k[None] + 1) * k[:, None] * np.pi / 16)
-        both, steps = np.kron(cosines, cosines), table.reshape(64, 1).astype(np.float64)
-        self.forward: Float = (255 * both / steps).T.astype(np.float32)
-        self.backward: Float = (both * steps).astype(np.float32)
-        # The most that a coefficient of one step adds to any sample: a block whose sum of those is small can't clip.
-        self.most: Float = np.repeat(np.abs(both * steps).max(1)[:, None], 8, 1).astype(np.float32)
-
-    def quantize(self, samples: Float) -> Float:
-        """Samples (N, 64) in [-0.5, 0.5] -> quantized coefficients (N, 64), still as floats."""
-        coded = _product(samples, self.forward)
-        return np.rint(coded, out=coded)
-
-    def decode(self, coded: Float) -> Float:
-        """Coefficients (..., 64) -> samples in levels, as a decoder rounds them."""
-        samples = _product(coded, self.backward)
-        return np.rint(samples, out=samples)
+def too_flat(flat: int, size: tuple[int, int], sampling: int) -> bool:
+    """Whether so many blocks of a picture (H, W) got a single colour (see `code`) that it should have the fine table."""
+    return flat > _FLAT * size[0] * size[1] / (8 * sampling) ** 2
 
 
-def _product(rows: Float, matrix: Float) -> Float:
-    """`rows` (..., 64) @ `matrix` (64, n), in pieces too small for the BLAS library to start threads of its own: there are enough already."""
-    flat = rows.reshape(-1, 64)
-    whole = len(flat) // 32 * 32
-    out = np.empty((len(flat), matrix.shape[1]), np.float32)
-    np.matmul(flat[:whole].reshape(-1, 32, 64), matrix, out=out[:whole].reshape(-1, 32, matrix.shape[1]))
-    np.matmul(flat[whole:], matrix, out=out[whole:])
-    return out.reshape(*rows.shape[:-1], matrix.shape[1])
-
-
-def code(reach: Reach, chroma: Float, coder: Coder) -> tuple[Blocks, Blocks]:
-    """Chroma (h, w, 2) of a stripe -> Cb's and Cr's blocks (rows, columns, 8, 8), int16."""
+def code(reach: Reach, chroma: Float, coder: Coder) -> tuple[Blocks, Blocks, int]:
+    """Chroma (h, w, 2) of a stripe -> Cb's and Cr's blocks (rows, columns, 8, 8), int16, and how many of them have a single colour only to clip less."""
     unit = np.float32(1 / 255)
     fitted = np.moveaxis(fit(reach.low * unit, reach.high * unit, chroma), -1, 0)
     samples = _blocks(fitted)
     coded = coder.quantize(samples)
     low, high = _blocks(reach.low), _blocks(reach.high)
     suspects = _suspects(coded, low, high, coder)
+    suspects = suspects[_clips(coder.decode(coded[:, suspects]), low[suspects], high[suspects])]
+    flat = 0
     if suspects.size:
-        wanted = (samples[:, suspects], low[suspects].astype(np.float32), high[suspects].astype(np.float32))
-        for spared in reach.spared:
-            mended, lossy = _mended(coded[:, suspects], *wanted, spared, coder)
-            if lossy <= _SHARE * low.size:
-                break
-        coded[:, suspects] = mended
+        coded[:, suspects], flat = mend(
+            coded[:, suspects], samples[:, suspects], _tiles(reach, suspects), coder, reach.sampling, reach.padded.size
+        )
     rows, columns = -(-fitted.shape[1] // 8), -(-fitted.shape[2] // 8)
     cb, cr = coded.astype(np.int16).reshape(2, rows, columns, 8, 8)
-    return cb, cr
+    return cb, cr, flat
 
 
 def _blocks(planes: NDArray[_Kind]) -> NDArray[_Kind]:
@@ -144,11 +110,20 @@ def _blocks(planes: NDArray[_Kind]) -> NDArray[_Kind]:
     return blocks.reshape(*planes.shape[:-2], rows * columns, 64)
 
 
+def _tiles(reach: Reach, which: NDArray[np.int64]) -> Luma:
+    """Luma of the pixels that some blocks' samples reach: (N, 8 x 8), with 4:2:0 (N, 18 x 18)."""
+    step, around = 8 * reach.sampling, reach.sampling - 1
+    luma = reach.padded if around else reach.padded[1:-1, 1:-1]
+    luma = np.pad(luma, [(0, -(n - 2 * around) % step) for n in luma.shape], "edge")
+    windows = sliding_window_view(luma, (step + 2 * around,) * 2)[::step, ::step]
+    return windows[np.unravel_index(which, windows.shape[:2])].reshape(len(which), -1)
+
+
 def _suspects(coded: Float, low: Luma, high: Luma, coder: Coder) -> NDArray[np.int64]:
     """Blocks that could clip: a channel's offset stays within what the other coefficients add at most to what the first one does."""
     mean = coded[..., 0] * coder.backward[0, 0]
-    spread = _product(np.abs(coded), coder.most)[..., 0] - np.abs(mean)
-    below, above = low.min(1) + np.float32(_LOSS), 255 + np.float32(_LOSS) - high.max(1)
+    spread = product(np.abs(coded), coder.most)[..., 0] - np.abs(mean)
+    below, above = low.min(1) + np.float32(SEEN), 255 + np.float32(SEEN) - high.max(1)
     found = np.zeros(len(below), bool)
     for to_cb, to_cr in CHROMA_TO_RGB:
         offset = to_cb * mean[0] + to_cr * mean[1]
@@ -157,57 +132,10 @@ def _suspects(coded: Float, low: Luma, high: Luma, coder: Coder) -> NDArray[np.i
     return np.nonzero(found)[0]
 
 
-def _clips(decoded: Float, low: Float, high: Float, spared: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-    """Which of N blocks can't stay as they are, and how many of each one's samples cost grey.
-
-    For decoded chroma (2, N, 64) in levels and luma's extremes (N, 64).
-    """
-    offsets = [to_cb * decoded[0] + to_cr * decoded[1] for to_cb, to_cr in CHROMA_TO_RGB]
-    room = 255 - high
+def _clips(decoded: Float, low: Luma, high: Luma) -> NDArray[np.bool_]:
+    """Whether a channel would clip if some pixel had one of a block's decoded samples (2, N, 64), in levels, alone: (N,)."""
+    offsets = [np.float32(to_cb) * decoded[0] + np.float32(to_cr) * decoded[1] for to_cb, to_cr in CHROMA_TO_RGB]
     most = np.maximum(np.maximum(offsets[0], offsets[1]), offsets[2])
     least = np.minimum(np.minimum(offsets[0], offsets[1]), offsets[2])
-    # No sample can cost more grey than its worst channel clips: the rest is for those blocks only.
-    near = np.nonzero(np.maximum(most - room, -least - low).max(1) > _LOSS)[0]
-    loss = _loss([o[near] for o in offsets], low[near], room[near])
-    clips, lossy = np.zeros(len(low), bool), np.zeros(len(low), np.uint8)
-    lossy[near] = (loss > _LOSS).view(np.uint8).sum(1, np.uint8)
-    clips[near] = (lossy[near] > spared) | (loss.max(1) > _MOST_LOSS)
-    return clips, lossy
-
-
-def _loss(offsets: list[Float], low: Float, room: Float) -> Float:
-    """Levels of grey that a pixel loses at most, among those that a sample reaches, by the channels that clip: (N, 64)."""
-    below, above = np.zeros_like(low), np.zeros_like(low)
-    for offset, weight in zip(offsets, WEIGHTS, strict=True):
-        below += np.float32(weight) * np.maximum(-offset - low, 0)
-        above += np.float32(weight) * np.maximum(offset - room, 0)
-    return np.maximum(below, above)
-
-
-def _mended(coded: Float, samples: Float, low: Float, high: Float, spared: int, coder: Coder) -> tuple[Float, int]:
-    """Coefficients (2, N, 64) of which those of blocks that clip are found anew: pushed away from the gamut's faces, or else paler.
-
-    Also how many samples still cost grey.
-
-    `samples` (2, N, 64) in [-0.5, 0.5] are what was coded, `low` and `high` (N, 64) luma's extremes in levels.
-    """
-    unit = np.float32(1 / 255)
-    decoded = coder.decode(coded)
-    clips, lossy = _clips(decoded, low, high, spared)
-    at = np.nonzero(clips)[0]
-    target, decoded = samples[:, at], decoded[:, at]
-    for kind, size in (*(("push", p) for p in _PUSHES), *(("fade", f) for f in _FADES)):
-        if not at.size:
-            break
-        lo, hi = low[at], high[at]
-        if kind == "push":
-            decoded *= unit
-            inside = np.moveaxis(fit(lo * unit, hi * unit, np.moveaxis(decoded, 0, -1)), -1, 0)
-            target += np.float32(size) * (inside - decoded)
-        else:
-            target = np.float32(size) * samples[:, at]
-        coded[:, at] = new = coder.quantize(target)
-        decoded = coder.decode(new)
-        still, lossy[at] = _clips(decoded, lo, hi, spared)
-        at, target, decoded = at[still], target[:, still], decoded[:, still]
-    return coded, int(lossy.sum(dtype=np.int64))
+    found: NDArray[np.bool_] = (np.maximum(most + high - 255, -least - low) > SEEN).any(1)
+    return found

@@ -107,7 +107,11 @@ def _array(image: Image.Image) -> Bytes:
 def _averaged(plane: NDArray[np.generic], extent: float, cells: int) -> NDArray[np.float64]:
     """Rows (n, w), of which the first `extent` count, -> their means over `cells` equal parts (cells, w), fractions of rows included."""
     n = len(plane)
-    total = np.concatenate([np.zeros((1, plane.shape[1])), np.cumsum(plane, 0, np.float64)])
+    kind = (
+        np.uint32 if plane.dtype == np.uint8 else np.float64
+    )  # 2 ** 24 rows of the one fit, and the other is exact enough
+    total = np.zeros((n + 1, plane.shape[1]), kind)
+    np.cumsum(plane, 0, kind, out=total[1:])
     edges = np.minimum(np.arange(cells + 1) * (extent / cells), n)
     at = np.minimum(edges.astype(np.int64), n - 1)
     sums = np.diff(total[at] + (edges - at)[:, None] * plane[at], axis=0)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from tintype.picture import blocks, coefficients, segments
 from tintype.picture.coefficients import Blocks, Table
+from tintype.picture.dct import Coder
 from tintype.picture.picture import Chroma
 from tintype.picture.segments import Header, Segment
 
@@ -44,28 +45,35 @@ def colored_file(
     with ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 2))) as pool:
         reading = pool.submit(coefficients.read_luma, data, header.frame)
         image = decode()
-        table = blocks.chroma_table(_luma_table(header))
-        coder = blocks.Coder(table)
+        table = _luma_table(header)
 
-        def code(top: int) -> tuple[Blocks, Blocks]:
-            reach = blocks.reach_of(_padded(image, top, min(height, size[0] - top), sampling), sampling)
-            return blocks.code(reach, chroma.rows(reach.mean, top // sampling, (sampling, sampling)), coder)
+        def coded(fine: bool) -> tuple[list[tuple[Blocks, Blocks, int]], Table]:
+            own = blocks.chroma_table(table, fine)
+            coder = Coder(own)
 
-        coding = [pool.submit(code, top) for top in tops]
+            def stripe(top: int) -> tuple[Blocks, Blocks, int]:
+                reach = blocks.reach_of(_padded(image, top, min(height, size[0] - top), sampling), sampling)
+                return blocks.code(reach, chroma.rows(reach.mean, top // sampling, (sampling, sampling)), coder)
+
+            return list(pool.map(stripe, tops)), own
+
+        done, other = coded(fine=False)
+        if blocks.too_flat(sum(flat for _, _, flat in done), size, sampling):
+            done, other = coded(fine=True)
         luma, own = reading.result()
 
         def write(k: int) -> bytes:
             rows = min(height, size[0] - tops[k])
             part = luma[tops[k] // 8 : -(-(tops[k] + rows) // 8)]
             return coefficients.write(
-                (rows, size[1]), (part, *coding[k].result()), (own, table), sampling, optimize=len(tops) == 1
+                (rows, size[1]), (part, *done[k][:2]), (own, other), sampling, optimize=len(tops) == 1
             )
 
         try:
             stripes = list(pool.map(write, range(len(tops))))
         except ValueError:  # coefficients that the usual Huffman tables have no codes for
-            cb, cr = (np.concatenate([c.result()[k] for c in coding]) for k in range(2))
-            stripes = [coefficients.write(size, (luma, cb, cr), (own, table), sampling)]
+            cb, cr = (np.concatenate([d[k] for d in done]) for k in range(2))
+            stripes = [coefficients.write(size, (luma, cb, cr), (own, other), sampling)]
     return segments.joined(notes, stripes, size)
 
 

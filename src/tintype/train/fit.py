@@ -54,6 +54,7 @@ class Config:
     ema: float
     class_weight: float
     topic_weight: float
+    teacher_weight: float
     weight_decay: float
     spoil: float
     learning_rate: float
@@ -115,23 +116,47 @@ def learning_rate(config: Config, step: int) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * t))))
 
 
+class Lesson(nn.Module):
+    """A teacher's features to be told from the student's deepest ones: (N, w32, H/32, W/32) -> (N, C, H/32, W/32).
+
+    A classifier that has seen a million labelled pictures in colour says what is where; the trunk learns to say the same
+    from luma alone (Romero et al. 2015, FitNets). Teacher and lesson are for training only; neither is exported.
+    """
+
+    def __init__(self, teacher: nn.Module, width: int) -> None:
+        super().__init__()
+        self.teach = [teacher]  # in a list, so that it is no part of the checkpoint
+        with torch.no_grad():
+            channels = teacher(torch.zeros(1, 3, 64, 64)).shape[1]
+        self.answer = nn.Conv2d(width, channels, 1)
+        self.standard = nn.BatchNorm2d(channels, affine=False)
+
+    def forward(self, deepest: Tensor, rgb: Tensor) -> Tensor:
+        """Mean squared error between answer and the teacher's features of `rgb` (N, 3, H, W) in [0, 1], which are standardized: 1 is ignorance."""
+        with torch.no_grad():
+            wanted = self.standard(self.teach[0](rgb).float())
+        return F.mse_loss(self.answer(deepest).float(), wanted)
+
+
 def loss_of(
-    net: Tint, batch: list[Tensor], lookup: Tensor, config: Config, step: int, device: str
+    net: Tint, lesson: Lesson | None, batch: list[Tensor], lookup: Tensor, config: Config, step: int, device: str
 ) -> tuple[Tensor, dict[str, float]]:
     """The training loss of one batch and its parts.
 
     The class loss looks at every other row and column of the output only, shifted from step to step: a quarter of the
     cost of the log-softmax over all classes, and the same gradient on average.
     """
-    luma, rgb, topic = (t.to(device, non_blocking=True) for t in batch)
-    true_luma, chroma = losses.split(F.avg_pool2d(rgb.float() / 255, Tint.stride))
+    luma, bytes_, topic = (t.to(device, non_blocking=True) for t in batch)
+    rgb = bytes_.float() / 255
+    true_luma, chroma = losses.split(F.avg_pool2d(rgb, Tint.stride))
     with torch.autocast(device, torch.bfloat16, enabled=has_bfloat16(device)):
-        features, pooled = net.trunk(luma.contiguous(memory_format=torch.channels_last))
+        features, deepest = net.trunk(luma.contiguous(memory_format=torch.channels_last))
         mean = net.mean_head(features).float() * CHROMA_SCALE
         hidden = net.class_head[:-1](features)
         dy, dx = step % 2, step // 2 % 2
         logits = net.class_head[-1](hidden[:, :, dy::2, dx::2])
-        topics = net.topic_head(pooled) if net.topic_head is not None else None
+        topics = net.topic_head(deepest.mean((2, 3))) if net.topic_head is not None else None
+        taught = lesson(deepest, rgb) if lesson is not None else None
     regression = losses.mean_loss(mean, chroma, true_luma)
     target = losses.class_of(chroma[:, :, dy::2, dx::2], lookup)
     classes = F.cross_entropy(logits.float(), target)
@@ -141,6 +166,9 @@ def loss_of(
         auxiliary = F.cross_entropy(topics.float(), topic, label_smoothing=0.1)
         total = total + config.topic_weight * auxiliary
         parts["topics"] = auxiliary.item()
+    if taught is not None:
+        total = total + config.teacher_weight * taught
+        parts["teacher"] = taught.item()
     return total, parts
 
 
@@ -171,13 +199,14 @@ class Training:
     net: Tint
     average: Any  # torch's AveragedModel, which has no types
     optimizer: torch.optim.Optimizer
+    lesson: Lesson | None
     step: int = 0
 
     def advance(self, batch: list[Tensor], lookup: Tensor, device: str) -> dict[str, float]:
         """One optimizer step; the loss's parts. Raises FloatingPointError where the loss is not finite; nothing is changed then."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
-        loss, parts = loss_of(self.net, batch, lookup, self.config, self.step, device)
+        loss, parts = loss_of(self.net, self.lesson, batch, lookup, self.config, self.step, device)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}")
         self.optimizer.zero_grad(set_to_none=True)
@@ -193,19 +222,23 @@ class Training:
     def save(self, path: Path) -> None:
         """Write a checkpoint whole or not at all."""
         part = path.with_suffix(".part")
-        state = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
+        state = {name: each.state_dict() for name, each in self._parts().items()}
         torch.save({**state, "step": self.step}, part)
         part.replace(path)
 
     def restore(self, path: Path) -> None:
         """Go back to where a checkpoint was written."""
         state = torch.load(path, weights_only=True)
-        for name in ("net", "average", "optimizer"):
-            getattr(self, name).load_state_dict(state[name])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.step = state["step"]
 
+    def _parts(self) -> dict[str, Any]:
+        parts = {"net": self.net, "average": self.average, "optimizer": self.optimizer}
+        return parts if self.lesson is None else {**parts, "lesson": self.lesson}
 
-def begin(config: Config, pack: data.Pack, device: str) -> Training:
+
+def begin(config: Config, pack: data.Pack, device: str, teacher: nn.Module | None) -> Training:
     """A training at step 0: random weights by the config's seed, classes from the data."""
     torch.manual_seed(config.seed)
     table = centres(pack, config.classes, config.seed)
@@ -218,7 +251,11 @@ def begin(config: Config, pack: data.Pack, device: str) -> Training:
         {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return Training(config, net, average, torch.optim.AdamW(groups, betas=(0.9, 0.98)))
+    lesson = None
+    if teacher is not None:
+        lesson = Lesson(teacher, config.widths[-1]).to(device)
+        groups.append({"params": list(lesson.parameters()), "weight_decay": 0.0})
+    return Training(config, net, average, torch.optim.AdamW(groups, betas=(0.9, 0.98)), lesson)
 
 
 def _moving_average(decay: float) -> Any:
@@ -227,16 +264,39 @@ def _moving_average(decay: float) -> Any:
     return make(decay)
 
 
-def fit(config: Config, packs: list[Path], run: Path, cache: Path, device: str = "cpu", workers: int = 1) -> None:
+def load_teacher(config: Config, path: Path | None) -> nn.Module | None:
+    """The teacher that `config` asks for: a TorchScript file that maps RGB (N, 3, H, W) in [0, 1] to features (N, C, H/32, W/32).
+
+    Raises ValueError where it asks for one and none is named.
+    """
+    if not config.teacher_weight:
+        return None
+    if path is None:
+        raise ValueError("this config has a teacher_weight: name the teacher's file, or set teacher_weight to 0")
+    teacher: nn.Module = torch.jit.load(path)  # type: ignore[no-untyped-call]
+    return teacher.eval()
+
+
+def fit(
+    config: Config,
+    packs: list[Path],
+    run: Path,
+    cache: Path,
+    device: str = "cpu",
+    workers: int = 1,
+    teacher: Path | None = None,
+) -> None:
     """Train as `config` says on the Parquet files `packs`, or go on where the run folder `run` stopped.
 
-    Raises FloatingPointError where the loss is not finite; the batch is then in the run folder.
+    Raises FloatingPointError where the loss is not finite; the batch is then in the run folder. Raises ValueError where
+    the config asks for a teacher and none is given.
     """
+    adviser = load_teacher(config, teacher)
     data.build(packs, cache)
     pack = data.load(cache)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(yaml.safe_dump({**vars(config), "phases": [vars(p) for p in config.phases]}))
-    training = begin(config, pack, device)
+    training = begin(config, pack, device, adviser)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         training.restore(checkpoint)
