@@ -21,7 +21,7 @@ CARDS: dict[str, Card] = {
     "tint": Card(
         name="tint",
         file="tint.onnx",
-        sha256="0df6bd714bd466d5a5ce18f467ebfa8c7913f2f0fed3f3d0553d2584baa37c8d",
+        sha256="4312aeaf51459dd1eba63ce5a48db59b82e5740c1e165d02c12943307c42feaa",
         parameters=5_253_018,
         licence="research and personal use: several sources of the training pictures allow no more",
         data="36,195 photographs from 105 public sources, none of them of the validation sets",

@@ -44,7 +44,9 @@ class Colorizer:
         turn = page.metadata.orientation
         space = space_of(page.metadata.icc)
         guide = page.pixels.reduced(GUIDE_LONGEST)
-        seen = reduce_luma(upright(space.to_srgb(guide), turn), self.method.rules.longest)
+        page.pixels.prefetch()
+        seen, rules = upright(space.to_srgb(guide), turn), self.method.rules
+        seen = average(seen, (rules.longest, rules.longest)) if rules.square else reduce_luma(seen, rules.longest)
         coarse = stored(self.method.chroma(seen, hints, options), turn) * np.float32(options.strength)
         coarse = space.from_srgb(average(guide, (coarse.shape[0], coarse.shape[1])), coarse)
         return (enlarge if options.refine else spread)(coarse, guide, page.size)

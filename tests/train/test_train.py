@@ -80,7 +80,7 @@ def test_onnx_and_torch_agree(run, tmp_path, half, size):
     luma = torch.rand(1, 1, *size)
     with torch.no_grad():
         expected = net(luma)
-    export.export(net, tmp_path / "net.onnx", {"longest": "256", "temperature": "0.5", "gain": "1"}, half)
+    export.export(net, tmp_path / "net.onnx", ["mean", "logits"], export.about_tint(net, 256, 0.5, 1), half)
     got = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["mean", "logits"], {"luma": luma.numpy()})
     for a, b in zip(got, expected, strict=True):
         assert a.shape == b.shape
@@ -89,7 +89,8 @@ def test_onnx_and_torch_agree(run, tmp_path, half, size):
 
 def test_an_exported_network_colorizes_and_tells_no_paths(run, tmp_path):
     path = tmp_path / "net.onnx"
-    export.export(export.load(run), path, {"longest": "128", "temperature": "0.5", "gain": "1"})
+    net = export.load(run)
+    export.export(net, path, ["mean", "logits"], export.about_tint(net, 128, 0.5, 1))
     method = build(str(path))
     assert isinstance(method, Neural) and method.rules.longest == 128
     assert b"/src/tintype" not in path.read_bytes() and b"site-packages" not in path.read_bytes()

@@ -42,8 +42,8 @@ def export(
 ) -> None:
     """Write a run's averaged weights as one self-contained ONNX file."""
     _, exporting = _parts()
-    about = {"longest": str(longest), "temperature": str(temperature), "gain": str(gain)}
-    exporting.export(exporting.load(run), out, about, half)
+    net = exporting.load(run)
+    exporting.export(net, out, ["mean", "logits"], exporting.about_tint(net, longest, temperature, gain), half)
 
 
 def _parts() -> tuple[Any, Any]:

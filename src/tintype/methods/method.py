@@ -36,9 +36,13 @@ class Options:
 
 @dataclass(frozen=True)
 class InputRules:
-    """What a method wants to see: the whole picture upright, ratio kept, its longest side reduced to `longest` pixels (never enlarged)."""
+    """What a method wants to see: the whole picture upright, ratio kept, its longest side reduced to `longest` pixels (never enlarged).
+
+    Or, where it is `square`, the whole squeezed to `longest` x `longest` pixels.
+    """
 
     longest: int = 320
+    square: bool = False
 
 
 class Method(Protocol):

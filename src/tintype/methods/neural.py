@@ -1,8 +1,9 @@
 """Colorization by a network in an ONNX file. The only user of onnxruntime.
 
 The file is self-contained: input `luma` (1, 1, h, w) in [0, 1], sides multiples of its `multiple`; outputs `mean`
-(1, 2, h/s, w/s), chroma, and `logits` (1, K, h/s, w/s) over chroma classes. Its metadata hold the rest: the classes'
-`centres`, the input rules, and the calibration of the default decode.
+(1, 2, h/s, w/s), a colour, and `logits` (1, K, h/s, w/s) over colour classes, or one of them. Its metadata hold the rest: the
+classes' `centres`, the `space` of all colours (`chroma`, or `ab` of CIELAB), the input rules, and the calibration of the
+default decode.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from tintype.cards import Card
 from tintype.errors import ModelError, UsageError
 from tintype.guidance.hints import Hints
+from tintype.methods.ab_classes import ab_to_chroma
 from tintype.methods.method import InputRules, Options, refuse_hints
+from tintype.picture.reduce import average
 
 Float = NDArray[np.float32]
 
@@ -26,6 +29,8 @@ TASTE_WIDTH = 0.10
 #: How far tastes go, in units of logits.
 TASTE_STRENGTH = 2.0
 
+#: Of a network's colours: about how many of them are as much as one of chroma.
+_UNITS = {"chroma": 1.0, "ab": 220.0}
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -56,10 +61,12 @@ class Neural:
         try:
             self._session = ort.InferenceSession(path, settings, providers=[_PROVIDERS[self.device]])
             about = self._session.get_modelmeta().custom_metadata_map
+            self._outputs = [o.name for o in self._session.get_outputs()]
             self._centres = np.array(json.loads(about["centres"]), np.float32)
+            self._unit = _UNITS[about["space"]]
             self._multiple, self._stride = int(about["multiple"]), int(about["stride"])
             self._temperature, self._gain = float(about["temperature"]), float(about["gain"])
-            self.rules = InputRules(longest=int(about["longest"]))
+            self.rules = InputRules(longest=int(about["longest"]), square=about["square"] == "1")
         except KeyError as error:
             raise ModelError(
                 f"{path} is an ONNX file, but no colorizer of Tintype: it lacks the metadata {error}"
@@ -74,13 +81,18 @@ class Neural:
         h, w = luma.shape
         m, s = self._multiple, self._stride
         padded = np.pad(luma, ((0, -h % m), (0, -w % m)), mode="edge")
-        mean, logits = self._session.run(["mean", "logits"], {"luma": padded[None, None]})
+        answers = self._session.run(self._outputs, {"luma": padded[None, None]})
         keep = (slice(0, -(-h // s)), slice(0, -(-w // s)))
-        mean, logits = (out[0].transpose(1, 2, 0)[keep] for out in (mean, logits))
-        return np.ascontiguousarray(mean) if options.decode == "mean" else self._decode(mean, logits, options)
+        named = {k: a[0].transpose(1, 2, 0)[keep] for k, a in zip(self._outputs, answers, strict=True)}
+        logits = named.get("logits")
+        mean = named["mean"] if "mean" in named else self._expected(named["logits"])
+        color = mean if logits is None or options.decode == "mean" else self._decode(mean, logits, options)
+        if self._unit == 1:
+            return np.ascontiguousarray(color)
+        return ab_to_chroma(average(luma, (color.shape[0], color.shape[1])), color)
 
     def _decode(self, mean: Float, logits: Float, options: Options) -> Float:
-        """Mean chroma (h, w, 2) and class logits (h, w, K) -> chroma (h, w, 2).
+        """Mean colour (h, w, 2) and class logits (h, w, K) -> colour (h, w, 2), in the network's space.
 
         `mode`: the likeliest class. `annealed`: the mean, moved as the classes' own mean moves when their temperature
         is lowered (Zhang, Isola, Efros 2016, section 2.3; where the mean lies, the regression head knows better than the
@@ -96,14 +108,14 @@ class Neural:
         return np.asarray((mean + moved) * np.float32(self._gain), np.float32)
 
     def _expected(self, logits: Float) -> Float:
-        """The mean chroma (h, w, 2) of a distribution over classes (h, w, K)."""
+        """The mean colour (h, w, 2) of a distribution over classes (h, w, K)."""
         weights = np.exp(logits - logits.max(-1, keepdims=True))
         expected: Float = weights @ self._centres / weights.sum(-1, keepdims=True)
         return expected
 
     def _taste(self, options: Options) -> Float:
-        """One preference per class (K,), unit variance, smooth over the chroma plane: a draw of a Gaussian process."""
+        """One preference per class (K,), unit variance, smooth over the plane of colours: a draw of a Gaussian process."""
         rng = np.random.default_rng([options.seed, options.variant])
         apart = ((self._centres[:, None] - self._centres[None]) ** 2).sum(-1)
-        kernel = np.exp(-apart.astype(np.float64) / (2 * TASTE_WIDTH**2)) + 1e-6 * np.eye(len(apart))
+        kernel = np.exp(-apart.astype(np.float64) / (2 * (TASTE_WIDTH * self._unit) ** 2)) + 1e-6 * np.eye(len(apart))
         return (np.linalg.cholesky(kernel) @ rng.standard_normal(len(apart))).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +15,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from tintype.errors import PictureError, TruncatedError
 from tintype.picture.color import Bytes
-from tintype.picture.picture import BAND_PIXELS, Band, reduced_size
+from tintype.picture.picture import BAND_PIXELS, Band, Pixels, reduced_size
 from tintype.picture.reading import Samples, refusing, truncated
+from tintype.picture.reduce import average
 from tintype.picture.segments import Header, plain
 
 #: Longest side of the copy that is decoded when the file is opened, which is also what finds most broken files.
@@ -23,7 +25,7 @@ _PREVIEW = 1280
 
 
 @dataclass(frozen=True)
-class JpegPixels:
+class JpegPixels(Pixels):
     """Pixels of the JPEG file `data`.
 
     `direct`: the file's own Y plane is the luma, and its coefficients can be kept. Otherwise `samples` says how the
@@ -36,6 +38,7 @@ class JpegPixels:
     samples: Samples
     direct: bool
     _kept: dict[str, Image.Image] = field(default_factory=dict, repr=False, compare=False)
+    _coming: list[Future[Image.Image]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -45,7 +48,19 @@ class JpegPixels:
     def image(self) -> Image.Image:
         """The whole picture: mode L where `direct`, otherwise as the file has it. Raises PictureError."""
         kept = self._kept.get("preview")
-        return kept if kept is not None and kept.size == self.size[::-1] else self._decoded(max(self.size))
+        if kept is not None and kept.size == self.size[::-1]:
+            return kept
+        try:
+            return self._coming.pop().result()
+        except IndexError:
+            return self._decoded(max(self.size))
+
+    def prefetch(self) -> None:
+        """Decode the whole in a thread of its own: the network leaves a core idle meanwhile."""
+        if not self._coming and self._preview().size != self.size[::-1]:
+            pool = ThreadPoolExecutor(1, "tintype-decode")
+            self._coming.append(pool.submit(self._decoded, max(self.size)))
+            pool.shutdown(wait=False)
 
     def bands(self) -> Iterator[Band]:
         """All rows in order. Raises PictureError."""
@@ -70,8 +85,8 @@ class JpegPixels:
         )  # eight pixels a cell: fractions hardly matter
         if max(shrink) > 1:
             image = image.reduce(shrink)
-        plane = _averaged(_averaged(np.asarray(image).T, wide / shrink[0], w).T, tall / shrink[1], h)
-        return np.clip(plane * (1 / 255), 0, 1).astype(np.float32)
+        plane = average(np.asarray(image), (h, w), (tall / shrink[1], wide / shrink[0]))
+        return np.asarray(np.clip(plane / 255, 0, 1), np.float32)
 
     def check(self) -> None:
         """Read the file to its end, decoding no more than a small picture needs. Raises PictureError."""
@@ -90,6 +105,9 @@ class JpegPixels:
         try:
             with refusing(self.path), JpegImageFile(BytesIO(plain(self.data, self.header))) as image:
                 image.draft("L" if self.direct else None, wanted)
+                image.decodermaxblock = (
+                    len(self.data) + 1
+                )  # in one go: between its usual pieces a thread would wait for others
                 image.load()
                 if image.mode not in ("L", "RGB", "CMYK"):
                     raise PictureError(self.path, f"holds colours of the kind {image.mode}, which is not supported")
@@ -102,18 +120,3 @@ def _array(image: Image.Image) -> Bytes:
     """An image (h, w, C)."""
     array = np.asarray(image)
     return array[..., None] if array.ndim == 2 else array
-
-
-def _averaged(plane: NDArray[np.generic], extent: float, cells: int) -> NDArray[np.float64]:
-    """Rows (n, w), of which the first `extent` count, -> their means over `cells` equal parts (cells, w), fractions of rows included."""
-    n = len(plane)
-    kind = (
-        np.uint32 if plane.dtype == np.uint8 else np.float64
-    )  # 2 ** 24 rows of the one fit, and the other is exact enough
-    total = np.zeros((n + 1, plane.shape[1]), kind)
-    np.cumsum(plane, 0, kind, out=total[1:])
-    edges = np.minimum(np.arange(cells + 1) * (extent / cells), n)
-    at = np.minimum(edges.astype(np.int64), n - 1)
-    sums = np.diff(total[at] + (edges - at)[:, None] * plane[at], axis=0)
-    means: NDArray[np.float64] = sums / np.diff(edges)[:, None]
-    return means

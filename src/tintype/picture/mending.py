@@ -79,10 +79,15 @@ class _Judge:
 
     def loss(self, chroma: Float) -> Float:
         """Levels of grey (N, P) by which clipping changes each pixel."""
-        total = np.zeros_like(self.luma)
-        for (to_cb, to_cr), weight in zip(CHROMA_TO_RGB, WEIGHTS, strict=True):
-            channel = self.luma + np.float32(to_cb) * chroma[0] + np.float32(to_cr) * chroma[1]
-            total += np.float32(weight) * (channel - channel.clip(0, 255))
+        total, part = np.zeros_like(self.luma), np.empty_like(self.luma)
+        for factors, weight in zip(CHROMA_TO_RGB, WEIGHTS, strict=True):
+            channel = self.luma.copy()
+            for factor, plane in zip(factors, chroma, strict=True):
+                if factor:
+                    channel += np.multiply(plane, np.float32(factor), out=part)
+            channel -= np.minimum(np.maximum(channel, 0, out=part), 255, out=part)
+            channel *= np.float32(weight)
+            total += channel
         return np.abs(total, out=total)
 
     def judged(self, coded: Float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -27,7 +27,7 @@ class Band:
 
 
 class Pixels(Protocol):
-    """Where a page's pixels come from. Both methods may be called any number of times, and from several threads."""
+    """Where a page's pixels come from. Its methods may be called any number of times, and from several threads."""
 
     def bands(self) -> Iterator[Band]:
         """All rows in order, in bands of about BAND_PIXELS pixels. Raises PictureError where the file is broken."""
@@ -36,6 +36,10 @@ class Pixels(Protocol):
     def reduced(self, longest: int) -> NDArray[np.float32]:
         """Luma (h, w) in [0, 1] of the whole page, box-averaged so that its longest side is at most `longest` (never enlarged)."""
         ...
+
+    def prefetch(self) -> None:
+        """All rows will be wanted soon: what can be done for that in the background may begin. By default nothing does."""
+        return
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class ColoredPicture:
 
 
 @dataclass(frozen=True)
-class ArrayPixels:
+class ArrayPixels(Pixels):
     """Pixels in memory: luma (H, W) uint8 or uint16 and alpha, likewise, or None."""
 
     luma: Bytes

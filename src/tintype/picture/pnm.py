@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tintype.errors import PictureError
 from tintype.picture.color import Bytes
 from tintype.picture.metadata import unstamp
-from tintype.picture.picture import BAND_PIXELS, Band, Metadata, Picture, reduce_bands
+from tintype.picture.picture import BAND_PIXELS, Band, Metadata, Picture, Pixels, reduce_bands
 from tintype.picture.raster import Raster
 from tintype.picture.reading import ReadOptions, Samples, check_size, page_of, refusing, truncated
 
@@ -47,7 +47,7 @@ class _Header:
 
 
 @dataclass(frozen=True)
-class PnmPixels:
+class PnmPixels(Pixels):
     """The samples, read band by band."""
 
     path: Path

@@ -47,7 +47,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class DecodedPixels:
+class DecodedPixels(Pixels):
     """Pixels of a format that is decoded as a whole: `decode` gives (H, W, C), anew for each pass, so that nothing stays in memory."""
 
     path: Path

@@ -17,7 +17,7 @@ Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Twice:
+class _Twice(Pixels):
     """A page's pixels (W wide) beside themselves."""
 
     pixels: Pixels

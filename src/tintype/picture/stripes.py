@@ -22,7 +22,7 @@ from tintype.picture.picture import Chroma
 from tintype.picture.segments import Header, Segment
 
 #: Pixels of a stripe, about.
-_STRIPE = 1 << 20
+_STRIPE = 1 << 21
 
 
 def colored_file(

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from tintype.errors import PictureError
 from tintype.picture.libvips import prepare
-from tintype.picture.picture import BAND_PIXELS, Band, reduce_bands
+from tintype.picture.picture import BAND_PIXELS, Band, Pixels, reduce_bands
 from tintype.picture.reading import Samples, refusing
 
 _TYPES = {"uchar": np.uint8, "ushort": np.uint16}
 
 
 @dataclass(frozen=True)
-class VipsPixels:
+class VipsPixels(Pixels):
     """Pixels of a page of `size` (H, W) that `load` opens, sequentially."""
 
     path: Path

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from tintype.errors import UsageError
+from tintype.methods import ab_classes
 from tintype.nets.tint import Tint
+from tintype.train import outputs, systems
+from tintype.train.config import read
 from tintype.train.fit import Config, build_net
+from tintype.train.views import Seeing, load_classifier
 
 #: Tensors with fewer numbers stay float32: they weigh nothing, and biases need the precision most.
 HALF_FROM = 1024
@@ -31,6 +36,21 @@ def load(run: Path, averaged: bool = True) -> Tint:
     net = build_net(config, weights["centres"], topics)
     net.load_state_dict(weights)
     return net.eval()
+
+
+def about_tint(net: Tint, longest: int, temperature: float, gain: float) -> dict[str, str]:
+    """What the file of our own network says of it."""
+    return {
+        "system": "tint",
+        "space": "chroma",
+        "centres": json.dumps([[round(float(v), 5) for v in row] for row in net.get_buffer("centres")]),
+        "square": "0",
+        "multiple": str(Tint.multiple),
+        "stride": str(Tint.stride),
+        "longest": str(longest),
+        "temperature": str(temperature),
+        "gain": str(gain),
+    }
 
 
 def fold(net: nn.Module) -> None:
@@ -55,17 +75,62 @@ def halve(model: onnx.ModelProto) -> None:
         model.graph.node.insert(0, cast)
 
 
-def export(net: Tint, path: Path, about: Mapping[str, str], half: bool = True) -> None:
-    """Write `net` to `path`. `about` joins the metadata: `longest`, `temperature`, `gain`, and whatever a reader should know."""
+class Colors(nn.Module):
+    """A network of any kind as methods.neural wants it: luma (1, 1, H, W) -> chroma, or, of classes, the logits."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.kind: outputs.Kind = net.output  # type: ignore[assignment]
+
+    def forward(self, luma: Tensor) -> Tensor:
+        answer = self.net(luma)
+        return answer if self.kind == "classes" else outputs.chroma_of(self.kind, answer, luma)
+
+
+def of_run(run: Path) -> tuple[nn.Module, dict[str, str]]:
+    """The best network of a run folder, for inference, and what its file is to say of it. Raises UsageError where there is none."""
+    config = read(run / "config.yaml")
+    net = systems.network(config)
+    path = run / "checkpoints" / "best.ckpt"
+    try:
+        state = torch.load(path, "cpu", weights_only=True)["state_dict"]
+        net.load_state_dict({k.removeprefix("net."): v for k, v in state.items() if k.startswith("net.")})
+    except Exception as error:
+        raise UsageError(f"{path}: holds no weights of {config.system}: {str(error).splitlines()[0]}") from None
+    if config.backbone and systems.system(config.system).backbone == "inception-resnet-v2":
+        net = Seeing(net, load_classifier(Path(config.backbone)))
+    classes = net.output == "classes"
+    size = config.phases[-1].size
+    return net.eval(), {
+        "system": config.system,
+        "space": "ab" if classes else "chroma",
+        "centres": json.dumps(ab_classes.centres().tolist() if classes else []),
+        "square": str(int(config.phases[-1].area is None)),
+        "multiple": str(net.multiple),
+        "stride": str(net.stride),
+        "longest": str(size),
+        "temperature": str(ab_classes.TEMPERATURE),
+        "gain": "1",
+    }
+
+
+def export(
+    net: nn.Module, path: Path, names: Sequence[str], about: Mapping[str, str], half: bool = True, size: int = 0
+) -> None:
+    """Write `net`, from luma to the outputs called `names`, to `path`, with `about` as its metadata: see methods.neural.
+
+    `size`: the only side of the input that it takes, in pixels; 0: all multiples of about["multiple"].
+    """
     fold(net)
-    side = Tint.multiple
+    side = int(about["multiple"])
     height, width = (torch.export.Dim(n, min=1, max=64) * side for n in ("rows", "columns"))
     program = torch.onnx.export(
         net,
-        (torch.rand(1, 1, 6 * side, 8 * side),),
+        (torch.rand(1, 1, size or 6 * side, size or 8 * side),),
         input_names=["luma"],
-        output_names=["mean", "logits"],
-        dynamic_shapes={"luma": {2: height, 3: width}},
+        output_names=list(names),
+        dynamic_shapes=None if size else {"luma": {2: height, 3: width}},
         opset_version=20,
         dynamo=True,
         verbose=False,
@@ -80,13 +145,7 @@ def export(net: Tint, path: Path, about: Mapping[str, str], half: bool = True) -
         del value.metadata_props[:]
     if half:
         halve(model)
-    facts = {
-        "centres": json.dumps([[round(float(v), 5) for v in row] for row in net.get_buffer("centres")]),
-        "multiple": str(Tint.multiple),
-        "stride": str(Tint.stride),
-        **about,
-    }
-    for key, value in facts.items():
+    for key, value in about.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)

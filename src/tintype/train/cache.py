@@ -1,0 +1,148 @@
+"""Training pictures decoded once into one flat file of pixels: decoding at every step would cost a third of a core."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from tintype.errors import UsageError
+from tintype.train.sources import Member, Place, members, places
+
+#: A (source, label) pair with fewer pictures than this joins the rest of its source as one topic.
+TOPIC_MIN = 30
+#: Members that a worker decodes at a time, and how many such tasks are under way at most.
+_CHUNK, _AHEAD = 64, 8
+#: A file with more pixels than this is no training picture.
+_MOST_PIXELS = 10**8
+#: Of the pictures that can't be decoded, so many are named; all are counted, and listed in skipped.txt.
+_NAMED = 5
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Decoded pictures: `pixels` is every picture's RGB bytes end to end, row `i` of `index` is (offset, height, width)."""
+
+    pixels: NDArray[np.uint8]
+    index: NDArray[np.int64]
+    topic: NDArray[np.int64]
+    source: NDArray[np.int64]
+    topics: int
+    skipped: int = 0
+    views: NDArray[np.float32] | None = None  #: (N, K): what a classifier says of each picture; see train.views
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def picture(self, i: int) -> NDArray[np.uint8]:
+        """Picture `i`, (H, W, 3) uint8, a view."""
+        at, h, w = self.index[i]
+        return self.pixels[at : at + h * w * 3].reshape(h, w, 3)
+
+
+def pack_of(names: Iterable[str], folder: Path, short: int, workers: int = 2) -> Pack:
+    """The pictures of all places called `names`, decoded into `folder` unless they are there already, short side at most `short` pixels.
+
+    What can't be decoded is left out, counted, and listed in the folder's skipped.txt. Raises UsageError where a place
+    can't be read or nothing is left.
+    """
+    found = [p for name in names for p in places(name)]
+    recipe = {"places": [[p.path, p.key] for p in found], "short": short}
+    done = folder / "recipe.json"
+    if not (done.exists() and json.loads(done.read_text()) == recipe):
+        folder.mkdir(parents=True, exist_ok=True)
+        done.unlink(missing_ok=True)
+        _write(found, folder, short, workers)
+        done.write_text(json.dumps(recipe))
+    table = np.load(folder / "index.npz")
+    if not len(table["index"]):
+        raise UsageError(f"{', '.join(names)}: no picture there can be decoded; see {folder / 'skipped.txt'}")
+    pixels = np.memmap(folder / "pixels.u8", np.uint8, "r")
+    return Pack(pixels, table["index"], table["topic"], table["source"], int(table["topics"]), int(table["skipped"]))
+
+
+def _write(found: list[Place], folder: Path, short: int, workers: int) -> None:
+    index: list[tuple[int, int, int]] = []
+    names: list[tuple[str, str]] = []
+    skipped: list[str] = []
+    at = 0
+    with (folder / "pixels.u8").open("wb") as file:
+        for picture in _decoded(found, short, workers):
+            if isinstance(picture, str):
+                skipped.append(picture)
+                continue
+            pixels, source, label = picture
+            file.write(pixels.tobytes())
+            index.append((at, *pixels.shape[:2]))
+            at += pixels.size
+            names.append((source, label))
+        if not at:
+            file.write(b"\0")  # an empty file can't be mapped
+    (folder / "skipped.txt").write_text("".join(f"{line}\n" for line in skipped))
+    if skipped:
+        _LOG.warning("%d pictures can't be decoded and are left out: %s ...", len(skipped), "; ".join(skipped[:_NAMED]))
+    topic, topics = _topics(names)
+    source_number = np.unique([source for source, _ in names], return_inverse=True)[1] if names else np.zeros(0, int)
+    table = np.array(index, np.int64).reshape(-1, 3)
+    np.savez(folder / "index.npz", index=table, source=source_number, topic=topic, topics=topics, skipped=len(skipped))
+
+
+def _decoded(found: list[Place], short: int, workers: int) -> Iterator[tuple[NDArray[np.uint8], str, str] | str]:
+    """Pictures in order, or why one is none. A few chunks are under way at a time, so that memory does not grow with the places."""
+    stream = (m for p in found for m in members(p))
+    chunks = iter(lambda: list(islice(stream, _CHUNK)), [])
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        under_way: deque[Future[list[tuple[NDArray[np.uint8], str, str] | str]]] = deque()
+        for chunk in chunks:
+            under_way.append(pool.submit(_decode, chunk, short))
+            if len(under_way) >= _AHEAD:
+                yield from under_way.popleft().result()
+        for task in under_way:
+            yield from task.result()
+
+
+def _decode(chunk: list[Member], short: int) -> list[tuple[NDArray[np.uint8], str, str] | str]:
+    out: list[tuple[NDArray[np.uint8], str, str] | str] = []
+    for member in chunk:
+        try:
+            out.append((_pixels(member.data, short), member.source, member.label))
+        except Exception as error:  # a decoder may raise anything on broken data
+            out.append(f"{member.name}: {' '.join(str(error).split()) or type(error).__name__}")
+    return out
+
+
+def _pixels(data: bytes | NDArray[np.uint8], short: int) -> NDArray[np.uint8]:
+    """A member's pixels (H, W, 3), upright, short side at most `short`."""
+    if isinstance(data, np.ndarray):
+        image = Image.fromarray(data)
+    else:
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > _MOST_PIXELS:
+            raise ValueError(f"has {image.width} x {image.height} pixels")
+        image.draft("RGB", (short, short))
+        image = ImageOps.exif_transpose(image).convert("RGB")
+    if min(image.size) > short:
+        scale = short / min(image.size)
+        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def _topics(names: list[tuple[str, str]]) -> tuple[NDArray[np.int64], int]:
+    """Topic numbers of pictures by (source, label), and how many there are: labels with few pictures count as their source."""
+    counts = Counter(names)
+    topics = [name if counts[name] >= TOPIC_MIN else (name[0], "") for name in names]
+    number = {topic: i for i, topic in enumerate(sorted(set(topics)))}
+    return np.array([number[topic] for topic in topics], np.int64), len(number)

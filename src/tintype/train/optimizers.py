@@ -1,0 +1,57 @@
+"""Optimizers and schedules by name, as configs say them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
+from tintype.train.config import Optimizer, Schedule
+
+
+def optimizer(net: nn.Module, how: Optimizer) -> torch.optim.Optimizer:
+    """The optimizer of a network's trainable parameters. Weight decay is for kernels only: biases and norms have no size to keep small."""
+    wanted = [p for p in net.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in wanted if p.ndim > 1], "weight_decay": how.weight_decay},
+        {"params": [p for p in wanted if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [g for g in groups if g["params"]]
+    makers: dict[str, Callable[[], torch.optim.Optimizer]] = {
+        "adam": lambda: torch.optim.Adam(groups, how.learning_rate, how.betas, how.epsilon),
+        "adamw": lambda: torch.optim.AdamW(groups, how.learning_rate, how.betas, how.epsilon),
+        "nadam": lambda: torch.optim.NAdam(groups, how.learning_rate, how.betas, how.epsilon),
+        "rmsprop": lambda: torch.optim.RMSprop(
+            groups, how.learning_rate, how.decay, how.epsilon, momentum=how.momentum
+        ),
+        "sgd": lambda: torch.optim.SGD(groups, how.learning_rate, how.momentum),
+    }
+    return makers[how.name]()
+
+
+def by_step(made: torch.optim.Optimizer, how: Schedule, steps: int) -> lr_scheduler.LRScheduler:
+    """The schedule that goes on after every one of `steps` steps. A plateau's own part is `on_plateau`."""
+    if how.name == "one-cycle":  # Smith and Topin 2018
+        peak = made.param_groups[0]["lr"]
+        share = how.warm_up / steps if how.warm_up else 0.3
+        return lr_scheduler.OneCycleLR(
+            made, peak, total_steps=steps + 1, pct_start=share, final_div_factor=1 / max(how.floor, 1e-4)
+        )
+
+    def factor(step: int) -> float:
+        if step < how.warm_up:
+            return (step + 1) / how.warm_up
+        if how.name != "cosine":
+            return 1.0
+        way = min(1.0, (step - how.warm_up) / max(1, steps - how.warm_up))
+        return how.floor + (1 - how.floor) * 0.5 * (1 + math.cos(math.pi * way))
+
+    return lr_scheduler.LambdaLR(made, factor)
+
+
+def on_plateau(made: torch.optim.Optimizer, how: Schedule) -> lr_scheduler.ReduceLROnPlateau:
+    """Asked once an epoch with the validation loss; see config.Schedule. `floor` is a learning rate here."""
+    return lr_scheduler.ReduceLROnPlateau(made, factor=how.factor, patience=how.patience, min_lr=how.floor, threshold=0)

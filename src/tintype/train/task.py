@@ -1,0 +1,166 @@
+"""How a system learns from a batch: a Lightning module for one network, and one for a generator and its discriminator.
+
+A batch is what train.crops gives: `luma` (N, 1, S, S) in [0, 1], `rgb` (N, 3, S, S) uint8, `topic` (N,),
+and for networks that want one a `view` (N, K).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, cast
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from tintype.train import criteria, outputs
+from tintype.train.config import Config
+from tintype.train.optimizers import by_step, on_plateau, optimizer
+
+Batch = dict[str, Tensor]
+
+
+class Task(L.LightningModule):
+    """One network, `net`, with the losses and penalties that `config` names. `weights` (313,) balance colour classes."""
+
+    def __init__(self, config: Config, net: nn.Module, loss: str = "mse", weights: Tensor | None = None) -> None:
+        super().__init__()
+        self.config, self.net = config, net
+        self.kind: outputs.Kind = net.output  # type: ignore[assignment]
+        self.criterion = criteria.criterion(loss, weights)
+        self.latest = torch.zeros(())  # loss
+
+    # --- what kinds of tasks differ in ------------------------------------------------------------------------------
+
+    def answer(self, batch: Batch) -> Tensor:
+        """The network's output for a batch."""
+        out: Tensor = self.net(batch["luma"], batch["view"]) if "view" in batch else self.net(batch["luma"])
+        return out
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss of a batch without penalties, and the network's output."""
+        answer = self.answer(batch)
+        return self.regression(answer, batch), answer
+
+    def regression(self, answer: Tensor, batch: Batch) -> Tensor:
+        """The criterion between an answer and what it should have been; regressed ab as a share of its range."""
+        wanted = outputs.target(self.kind, batch["rgb"].float() / 255, (answer.shape[2], answer.shape[3]))
+        unit = outputs.AB_UNIT if self.kind == "ab" else 1.0
+        return self.criterion(answer.float() / unit, wanted / unit)
+
+    def picture(self, answer: Tensor, luma: Tensor) -> Tensor:
+        """The colour picture (N, 3, S, S) in [0, 1] that an answer means: what is answered as RGB is shown as it is, all else beside the true luma."""
+        answer = answer.float()
+        return answer if self.kind == "rgb" else outputs.picture(outputs.chroma_of(self.kind, answer, luma), luma)
+
+    def penalty(self) -> Tensor:
+        """Of the weights' size, as the config asks."""
+        config, total = self.config, torch.zeros((), device=self.device)
+        if config.l1:
+            total = total + config.l1 * criteria.l1_penalty(criteria.kernels(self.net))
+        if config.l2:
+            total = total + config.l2 * criteria.l2_penalty(criteria.kernels(self.net))
+        return total
+
+    # --- Lightning's hooks --------------------------------------------------------------------------------------------
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Dropout's draws depend on the seed, the place in the run and the process alone, so that a run that goes on makes the same ones."""
+        place = f"{self.config.seed} {self.current_epoch} {batch_idx} {self.global_rank}"
+        torch.manual_seed(int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], "little") >> 1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss, _ = self.loss(batch)
+        self.latest = loss.detach()
+        self.noted("train", batch, loss=loss)
+        return loss + self.penalty()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        loss, answer = self.loss(batch)
+        rgb, told = batch["rgb"].float() / 255, self.picture(answer, batch["luma"])
+        self.noted(
+            "validation",
+            batch,
+            loss=loss,
+            mse=(told - rgb).square().mean(),
+            accuracy=(told.argmax(1) == rgb.argmax(1)).float().mean(),
+        )
+
+    def noted(self, stage: str, batch: Batch, **values: Tensor) -> None:
+        """Log values, their means over the epoch and all processes."""
+        self.log_dict(
+            {f"{stage}/{k}": v.detach() for k, v in values.items()},
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(batch["luma"]),
+        )
+
+    def on_train_epoch_end(self) -> None:
+        self.log("rate", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["system"] = self.config.system
+
+    def configure_optimizers(self) -> Any:
+        return self.made(self.net)
+
+    def made(self, net: nn.Module) -> tuple[list[torch.optim.Optimizer], list[dict[str, Any]]]:
+        """A network's optimizer, with its schedules."""
+        found = optimizer(net, self.config.optimizer)
+        steps = int(self.trainer.estimated_stepping_batches)
+        plans: list[dict[str, Any]] = [{"scheduler": by_step(found, self.config.schedule, steps), "interval": "step"}]
+        if self.config.schedule.name == "plateau":
+            plan = {
+                "scheduler": on_plateau(found, self.config.schedule),
+                "interval": "epoch",
+                "monitor": "validation/loss",
+            }
+            plans = [plan]
+        return [found], plans
+
+
+class Adversarial(Task):
+    """A generator, `net`, that is to deceive `discriminator`, which is shown luma and ab. `weight` is that of the absolute error."""
+
+    def __init__(self, config: Config, net: nn.Module, discriminator: nn.Module, weight: float, label: float) -> None:
+        super().__init__(config, net, "mae")
+        self.discriminator, self.weight, self.label = discriminator, weight, label
+        self.automatic_optimization = False  # two optimizers take turns
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        generating, telling = cast(list[Any], self.optimizers())
+        answer = self.answer(batch)
+        true = outputs.target("ab", batch["rgb"].float() / 255, (answer.shape[2], answer.shape[3]))
+
+        self.toggle_optimizer(telling)
+        real, fake = self.discriminator(batch["luma"], true), self.discriminator(batch["luma"], answer.detach())
+        told = criteria.discriminator_loss(real, fake, self.label)
+        self.stepped(telling, told)
+        self.untoggle_optimizer(telling)
+
+        self.toggle_optimizer(generating)
+        error = self.regression(answer, batch)
+        loss = nn.functional.softplus(-self.discriminator(batch["luma"], answer).float()).mean() + self.weight * error
+        self.stepped(generating, loss + self.penalty())
+        self.untoggle_optimizer(generating)
+        self.latest = (loss + told).detach()
+        self.noted("train", batch, loss=loss, mae=error, discriminator=told)
+
+    def stepped(self, optimizer: Any, loss: Tensor) -> None:
+        """One step of one of the two."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.config.clip:
+            self.clip_gradients(optimizer, gradient_clip_val=self.config.clip, gradient_clip_algorithm="norm")
+        optimizer.step()
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        for plan in cast(list[Any], self.lr_schedulers()):
+            if not isinstance(plan, torch.optim.lr_scheduler.ReduceLROnPlateau):
+                plan.step()
+
+    def configure_optimizers(self) -> Any:
+        (first,), plans = self.made(self.net)
+        (second,), more = self.made(self.discriminator)
+        return [first, second], [*plans, *more]
