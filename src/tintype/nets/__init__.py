@@ -1,9 +1,1 @@
-"""The networks, by name. A new one is one file here, one line in NETS, one config."""
-
-from __future__ import annotations
-
-from torch import nn
-
-from tintype.nets.tint import Tint
-
-NETS: dict[str, type[nn.Module]] = {"tint": Tint}
+"""The networks, in plain torch: one file each. What can be trained, by name, is in train.systems."""

@@ -115,6 +115,15 @@ def read(path: Path) -> Config:
     return config
 
 
+def system_of(path: Path) -> str:
+    """The system that a YAML file names; `tint`, whose recipe is of another form, says `net` instead. "" where it names none."""
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ""
+    return str(raw.get("system") or raw.get("net")) if isinstance(raw, dict) else ""
+
+
 def written(config: Config) -> str:
     """The config as YAML, every key in it."""
     text: str = yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)

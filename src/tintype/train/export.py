@@ -15,10 +15,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tintype.errors import UsageError
 from tintype.methods import ab_classes
+from tintype.nets.autoencoder import Autoencoder
 from tintype.nets.tint import Tint
-from tintype.train import outputs, systems
-from tintype.train.config import read
-from tintype.train.fit import Config, build_net
+from tintype.train import fit, outputs, systems
+from tintype.train.config import Config, read
 from tintype.train.views import Seeing, load_classifier
 
 #: Tensors with fewer numbers stay float32: they weigh nothing, and biases need the precision most.
@@ -27,15 +27,22 @@ HALF_FROM = 1024
 
 def load(run: Path, averaged: bool = True) -> Tint:
     """The network of a run folder, with its averaged (or last) weights, for inference."""
-    config = Config.read(run / "config.yaml")
+    config = fit.Config.read(run / "config.yaml")
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     weights = state["net"]
     if averaged:
         weights = {k.removeprefix("module."): v for k, v in state["average"].items() if k.startswith("module.")}
     topics = weights["topic_head.bias"].numel() if "topic_head.bias" in weights else 0
-    net = build_net(config, weights["centres"], topics)
+    net = fit.build_net(config, weights["centres"], topics)
     net.load_state_dict(weights)
     return net.eval()
+
+
+def export_colors(net: nn.Module, path: Path, about: Mapping[str, str], half: bool = True) -> None:
+    """`export` of a network of any kind: its answer becomes chroma or, of classes, stays logits."""
+    name = "logits" if net.output == "classes" else "mean"
+    fixed = isinstance(net, Autoencoder)
+    export(Colors(net).eval(), path, [name], about, half, int(about["longest"]) if fixed else 0)
 
 
 def about_tint(net: Tint, longest: int, temperature: float, gain: float) -> dict[str, str]:
@@ -100,16 +107,20 @@ def of_run(run: Path) -> tuple[nn.Module, dict[str, str]]:
         raise UsageError(f"{path}: holds no weights of {config.system}: {str(error).splitlines()[0]}") from None
     if config.backbone and systems.system(config.system).backbone == "inception-resnet-v2":
         net = Seeing(net, load_classifier(Path(config.backbone)))
-    classes = net.output == "classes"
-    size = config.phases[-1].size
-    return net.eval(), {
+    return net.eval(), about(config, net)
+
+
+def about(config: Config, net: nn.Module) -> dict[str, str]:
+    """What the file of a network trained by `config` is to say of it: see methods.neural."""
+    classes, last = net.output == "classes", config.phases[-1]
+    return {
         "system": config.system,
         "space": "ab" if classes else "chroma",
         "centres": json.dumps(ab_classes.centres().tolist() if classes else []),
-        "square": str(int(config.phases[-1].area is None)),
+        "square": str(int(last.area is None)),
         "multiple": str(net.multiple),
         "stride": str(net.stride),
-        "longest": str(size),
+        "longest": str(last.size),
         "temperature": str(ab_classes.TEMPERATURE),
         "gain": "1",
     }

@@ -1,0 +1,52 @@
+"""Every kind of network becomes a file that says the same as torch, and colorizes any picture with its luma kept."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from skimage import data as photographs
+
+from tintype.colorizer import Colorizer
+from tintype.methods.method import Options
+from tintype.picture.color import luma_of
+from tintype.train import config, export, systems
+
+TINY = {
+    "autoencoder": "net: {width: 0.1, code: 32}\nphases: [{epochs: 1, size: 32, batch: 8}]",
+    "autoencoder of chroma": "net: {width: 0.1, code: 32, output: chroma}\nphases: [{epochs: 1, size: 32, batch: 8}]",
+    "plain": "net: {width: 0.05}\nphases: [{epochs: 1, size: 64, batch: 8, area: [0.3, 1.0]}]",
+    "plain ab": "net: {width: 0.05, output: ab}\nphases: [{epochs: 1, size: 64, batch: 8}]",
+    "residual": "net: {width: 0.05}\nphases: [{epochs: 1, size: 64, batch: 8}]",
+    "koala": "net: {width: 0.05}\nphases: [{epochs: 1, size: 64, batch: 8, area: [0.3, 1.0]}]",
+    "unet-gan": "net: {width: 0.05, widths: [64, 128, 256]}\nphases: [{epochs: 1, size: 64, batch: 8}]",
+    "vgg-gan": "net: {width: 0.05, blocks: 1, widths: [256, 512]}\nphases: [{epochs: 1, size: 64, batch: 2}]",
+}
+
+
+@pytest.fixture(params=TINY)
+def made(request, tmp_path):
+    """A network with random weights, its config, and its file."""
+    (tmp_path / "x.yaml").write_text(f"system: {request.param.split()[0]}\n{TINY[request.param]}")
+    chosen = config.read(tmp_path / "x.yaml")
+    net = systems.network(chosen).eval()
+    path = tmp_path / "net.onnx"
+    export.export_colors(net, path, export.about(chosen, net), half=False)
+    return net, path
+
+
+def test_onnx_and_torch_agree_and_a_photograph_keeps_its_luma(made):
+    net, path = made
+    session = onnxruntime.InferenceSession(path)
+    sides = [(32, 32)] if path and net.__class__.__name__ == "Autoencoder" else [(64, 64), (64, 128)]
+    for size in sides:
+        luma = torch.rand(1, 1, *size)
+        with torch.no_grad():
+            expected = export.Colors(net)(luma).numpy()
+        (got,) = session.run(None, {"luma": luma.numpy()})
+        assert got.shape == expected.shape
+        assert np.abs(got - expected).max() < 1e-4 * max(1, np.abs(expected).max())
+
+    grey = luma_of(photographs.coffee())
+    for decode in ("annealed", "mean", "mode", "sample"):
+        rgb = Colorizer(str(path)).colorize_array(grey, options=Options(decode=decode))
+        assert (luma_of(rgb) == grey).all()
