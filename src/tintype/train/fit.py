@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from torch.optim import swa_utils
 from torch.utils.data import DataLoader
 
+from tintype.errors import UsageError
 from tintype.nets.tint import CHROMA_SCALE, Tint
 from tintype.train import data, losses
 
@@ -267,12 +268,14 @@ def _moving_average(decay: float) -> Any:
 def load_teacher(config: Config, path: Path | None) -> nn.Module | None:
     """The teacher that `config` asks for: a TorchScript file that maps RGB (N, 3, H, W) in [0, 1] to features (N, C, H/32, W/32).
 
-    Raises ValueError where it asks for one and none is named.
+    Raises UsageError where it asks for one and none is named.
     """
     if not config.teacher_weight:
         return None
     if path is None:
-        raise ValueError("this config has a teacher_weight: name the teacher's file, or set teacher_weight to 0")
+        raise UsageError(
+            "this config has a teacher_weight: name the teacher's file (--teacher), or set teacher_weight to 0"
+        )
     teacher: nn.Module = torch.jit.load(path)  # type: ignore[no-untyped-call]
     return teacher.eval()
 
@@ -288,7 +291,7 @@ def fit(
 ) -> None:
     """Train as `config` says on the Parquet files `packs`, or go on where the run folder `run` stopped.
 
-    Raises FloatingPointError where the loss is not finite; the batch is then in the run folder. Raises ValueError where
+    Raises FloatingPointError where the loss is not finite; the batch is then in the run folder. Raises UsageError where
     the config asks for a teacher and none is given.
     """
     adviser = load_teacher(config, teacher)
