@@ -7,12 +7,29 @@ TintypeError
 │   └── TruncatedError    it ends too early (`allow_truncated` reads it anyway)   exit 1
 ├── SaveError             a result can't be written                               exit 1
 ├── LimitError            a limit was exceeded (pixels)                           exit 4
+├── LossError             in train/guard.py: a loss that is no number             exit 1
 └── ModelError            weights or an optional part are missing or not as sealed exit 3
 """
 
 from __future__ import annotations
 
-from os import PathLike
+import errno
+from os import PathLike, strerror
+
+_REMEDIES = {
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.ENOTDIR: "a part of its path is a file",
+    errno.ENOENT: "check the name and the folder",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "files can't be so large here",
+    errno.EROFS: "choose another folder: this one can only be read",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its links go round in a circle",
+    errno.EMFILE: "try --jobs 1",
+    errno.EIO: "check the disk",
+}
 
 
 class TintypeError(Exception):
@@ -61,3 +78,9 @@ class ModelError(TintypeError):
     """Weights or an optional part are missing, or a file is not what its card says."""
 
     exit_code = 3
+
+
+def refusal(error: OSError) -> tuple[str, str]:
+    """What the operating system says, and what to do about it."""
+    number = error.errno or 0
+    return error.strerror or (strerror(number) if number else str(error)), _REMEDIES.get(number, "try another place")

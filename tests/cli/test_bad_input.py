@@ -62,7 +62,7 @@ def test_truncated_is_read_when_allowed(tintype: Run, examples: Path, tmp_path: 
 def test_missing(tintype: Run, name: str) -> None:
     done = tintype("colorize", name, *WASH)
     assert done.returncode == 1 and done.stderr.startswith(f"error: {name}: ")
-    assert len(done.stderr.splitlines()) == 1
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.endswith(")\n")
 
 
 def test_a_folder_without_pictures(tintype: Run, tmp_path: Path) -> None:
@@ -166,7 +166,8 @@ def test_usage(tintype: Run, examples: Path, tmp_path: Path, args: tuple[str, ..
     before = sorted(tmp_path.iterdir())
     done = tintype("colorize", *args)
     assert done.returncode == 2, done.stderr
-    assert done.stderr and sorted(tmp_path.iterdir()) == before
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("error: ")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_missing_weights(tintype: Run, examples: Path) -> None:
@@ -180,6 +181,14 @@ def test_bad_standard_input_is_called_so(tintype: Run) -> None:
     done = tintype("colorize", "-", *WASH, stdin=b"no picture")
     assert done.returncode == 1 and done.stderr.startswith("error: standard input: ")
     assert done.stdout == ""
+
+
+def test_a_name_with_a_line_break_stays_on_one_line(tintype: Run, examples: Path, tmp_path: Path) -> None:
+    shutil.copy(examples / "cat.jpg", tmp_path / "two\nlines.jpg")
+    (tmp_path / "bad\nname.jpg").write_bytes(b"no picture")
+    done = tintype("colorize", "two\nlines.jpg", "bad\nname.jpg", *WASH)
+    assert "two\\nlines.jpg -> two\\nlines-color.jpg" in done.stderr
+    assert len(done.stderr.splitlines()) == 3, done.stderr  # one for each, and the sum
 
 
 def test_pipes_and_devices_are_no_files(tintype: Run) -> None:

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 import pyvips
+import skimage.data
 import tifffile
 from openjpeg.utils import decode, encode_array
 from PIL import Image, ImageCms
@@ -314,8 +315,64 @@ def test_wrong_ending_and_truncation_at_any_place(tmp_path, gray, kind, bits):
         assert isinstance(caught.value, TruncatedError), (share, caught.value)
     if kind in (".png", ".tif", ".pnm") and not (kind == ".tif" and bits == 0):
         (tmp_path / "cut.dat").write_bytes(whole[: int(len(whole) * 0.6)])
-        part = luma(open_picture(tmp_path / "cut.dat", ReadOptions(allow_truncated=True)))
-        assert part.shape == gray.shape and np.array_equal(part[:40] >> (bits - 8), gray[:40])
+        assert_read_in_part(tmp_path / "cut.dat", luma(open_picture(tmp_path / f"a{kind}")), at_least=0.5)
+
+
+def assert_read_in_part(path, whole, at_least):
+    """What is there of a cut file is exact, the rest grey, and a note says so."""
+    picture = open_picture(path, ReadOptions(allow_truncated=True))
+    part = luma(picture)
+    half = np.iinfo(part.dtype).max // 2 + 1
+    there = int(np.nonzero((part != half).any(1))[0].max()) + 1
+    assert at_least * len(whole) <= there < len(whole) == len(part)
+    assert np.array_equal(part[:there], whole[:there])
+    assert any("grey" in note for note in picture.pages[0].notes)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "1", "P", "I;16"])
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.999])
+def test_a_cut_png_is_read_to_its_last_whole_row(tmp_path, mode, share):
+    image = Image.fromarray(skimage.data.camera())
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    else:
+        image = image.convert("RGB").quantize(16) if mode == "P" else image.convert(mode)
+    image.save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: int(len(data) * share)])
+    assert_read_in_part(tmp_path / "cut.png", luma(open_picture(tmp_path / "a.png")), at_least=0.6 * share)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"rowsperstrip": 7},
+        {"rowsperstrip": 7, "compression": "zlib"},
+        {"tile": (64, 64)},
+        {"planarconfig": "separate", "rowsperstrip": 16},
+        {"planarconfig": "separate"},
+    ],
+)
+def test_a_cut_tiff_is_read_as_far_as_all_of_a_row_is_there(tmp_path, how):
+    gray = skimage.data.camera()
+    planar = "planarconfig" in how
+    array = np.stack([gray] * 3) if planar else gray
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb" if planar else "minisblack", metadata=None, **how)
+    data = (tmp_path / "a.tif").read_bytes()
+    for share in (0.8, 0.999):
+        (tmp_path / "cut.tif").write_bytes(data[: int(len(data) * share)])
+        assert_read_in_part(tmp_path / "cut.tif", gray, at_least=0.35 if planar else 0.6 * share)
+
+
+@pytest.mark.parametrize("kind", [".webp", ".bmp", ".jp2", ".avif"])
+def test_what_cannot_be_read_in_part_is_not_said_to_be(tmp_path, gray, kind):
+    write(tmp_path / f"a{kind}", gray)
+    data = (tmp_path / f"a{kind}").read_bytes()
+    (tmp_path / "cut.dat").write_bytes(data[: len(data) // 2])
+    for allow in (False, True):
+        with pytest.raises(TruncatedError, match="whole copy"):
+            luma(open_picture(tmp_path / "cut.dat", ReadOptions(allow_truncated=allow)))
 
 
 @pytest.mark.parametrize(("kind", "bits"), CASES)

@@ -13,6 +13,7 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+import tintype
 from tintype.errors import LimitError, PictureError, SaveError, TruncatedError
 from tintype.picture import coefficients, jpeg, segments, stripes
 from tintype.picture.jpeg_pixels import JpegPixels
@@ -412,15 +413,59 @@ def test_reduced_is_the_mean_of_the_whole(size: tuple[int, int], longest: int, t
 def test_a_large_file_is_not_decoded_whole_for_a_small_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = saved(Image.new("L", (6000, 4000), 77), tmp_path / "in.jpg")
     sizes = []
-    decoded = JpegPixels._decoded
+    decoded = JpegPixels._luma
     monkeypatch.setattr(
-        JpegPixels, "_decoded", lambda self, longest: sizes.append((image := decoded(self, longest)).size) or image
+        JpegPixels,
+        "_luma",
+        lambda self, *how, **more: sizes.append((luma := decoded(self, *how, **more)).shape) or luma,
     )
     jpeg.read(source).pages[0].pixels.reduced(640)
-    assert sizes == [(1500, 1000)]
+    assert sizes == [(1000, 1500, 1)]
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
+
+
+def damaged(kind: str, data: bytes) -> bytes:
+    """A JPEG with something wrong in its coded data."""
+    middle = len(data) // 2
+    if kind == "end in the middle":
+        return data[:middle] + b"\xff\xd9" + data[middle:]
+    noise = np.random.default_rng(0).integers(0, 255, 40, dtype=np.uint8).tobytes()
+    return data[:middle] + noise + data[middle + 40 :]
+
+
+@pytest.mark.parametrize("kind", ["end in the middle", "noise"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_lost_samples_are_never_passed_over(kind: str, progressive: bool, tmp_path: Path) -> None:
+    source = saved(photograph("camera"), tmp_path / "in.jpg", quality=90, progressive=progressive)
+    source.write_bytes(damaged(kind, source.read_bytes()))
+    try:
+        assert any("damaged" in note for note in jpeg.read(source).pages[0].notes)
+    except PictureError as error:
+        assert "damaged" in str(error) and "--allow-truncated" in str(error)
+        page = jpeg.read(source, ReadOptions(allow_truncated=True)).pages[0]
+        assert any("damaged" in note for note in page.notes)
+
+
+def test_a_file_that_lacks_only_its_end_marker_keeps_its_coefficients(tmp_path: Path) -> None:
+    source = saved(photograph("camera"), tmp_path / "in.jpg", quality=90)
+    whole = np.concatenate([b.luma for b in jpeg.read(source).pages[0].pixels.bands()])
+    for missing in (1, 2):
+        (tmp_path / "cut.jpg").write_bytes(source.read_bytes()[:-missing])
+        picture = jpeg.read(tmp_path / "cut.jpg", ReadOptions(allow_truncated=True))
+        assert jpeg.keeps_coefficients(picture)
+        assert np.array_equal(np.concatenate([b.luma for b in picture.pages[0].pixels.bands()]), whole)
+
+
+def test_libjpeg_says_nothing_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = saved(photograph("camera"), tmp_path / "in.jpg", quality=90)
+    data = source.read_bytes()
+    source.write_bytes(data[:-2] + bytes(100) + data[-2:])
+    picture = jpeg.read(source)
+    assert any("extraneous" in note for note in picture.pages[0].notes) and jpeg.keeps_coefficients(picture)
+    tintype.Colorizer("wash").colorize(picture).save(tmp_path / "out.jpg")
+    assert capfd.readouterr().err == ""
 
 
 def frame_at(data: bytes) -> int:

@@ -7,9 +7,10 @@ import torch
 from skimage import data as photographs
 
 from tintype.colorizer import Colorizer
+from tintype.errors import UsageError
 from tintype.methods.method import Options
 from tintype.picture.color import luma_of
-from tintype.train import config, export, systems
+from tintype.train import config, export, outputs, systems
 
 TINY = {
     "autoencoder": "net: {width: 0.1, code: 32}\nphases: [{epochs: 1, size: 32, batch: 8}]",
@@ -37,7 +38,7 @@ def made(request, tmp_path):
 def test_onnx_and_torch_agree_and_a_photograph_keeps_its_luma(made):
     net, path = made
     session = onnxruntime.InferenceSession(path)
-    sides = [(32, 32)] if path and net.__class__.__name__ == "Autoencoder" else [(64, 64), (64, 128)]
+    sides = [(32, 32)] if net.fixed else [(64, 64), (64, 128)]
     for size in sides:
         luma = torch.rand(1, 1, *size)
         with torch.no_grad():
@@ -50,3 +51,23 @@ def test_onnx_and_torch_agree_and_a_photograph_keeps_its_luma(made):
     for decode in ("annealed", "mean", "mode", "sample"):
         rgb = Colorizer(str(path)).colorize_array(grey, options=Options(decode=decode))
         assert (luma_of(rgb) == grey).all()
+
+
+@pytest.mark.parametrize("area", ["", ", area: [0.5, 1.0]"])
+def test_a_network_of_one_size_says_so_however_it_was_trained(area, tmp_path):
+    (tmp_path / "x.yaml").write_text(f"system: autoencoder\nnet: {{width: 0.1, code: 8, size: 40}}\nphases: [{{epochs: 1, size: 40, batch: 8{area}}}]")  # fmt: skip
+    chosen = config.read(tmp_path / "x.yaml")
+    net = systems.network(chosen).eval()
+    about = export.about(chosen, net)
+    assert (about["square"], about["longest"]) == ("1", "40")
+    with pytest.raises(UsageError, match="autoencoder takes pictures of 40 x 40 pixels"):
+        export.export_colors(net, tmp_path / "x.onnx", about | {"longest": "64"})
+    assert not (tmp_path / "x.onnx").exists()
+    export.export_colors(net, tmp_path / "x.onnx", about)
+    grey = luma_of(photographs.coffee()[:100, :160])
+    assert (luma_of(Colorizer(str(tmp_path / "x.onnx")).colorize_array(grey)) == grey).all()
+
+
+def test_a_network_that_does_not_say_what_it_puts_out_is_refused():
+    with pytest.raises(TypeError, match=r"Identity.output is None; expected rgb, chroma, ab, classes"):
+        outputs.kind_of(torch.nn.Identity())

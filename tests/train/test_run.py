@@ -1,17 +1,14 @@
 """Runs: every system learns, leaves its folder, and goes on to the same numbers after being killed."""
 
 import csv
-import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from skimage import data as photographs
 
 from tintype.errors import UsageError
 from tintype.nets.inception_resnet_v2 import InceptionResnetV2
@@ -29,17 +26,7 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder of 60 cuttings of photographs."""
-    rng = np.random.default_rng(0)
-    where = tmp_path_factory.mktemp("pictures")
-    for name in ("astronaut", "chelsea", "coffee"):
-        rgb = getattr(photographs, name)()
-        for k in range(20):
-            y, x = (int(rng.integers(0, n - 100)) for n in rgb.shape[:2])
-            Image.fromarray(rgb[y : y + 90, x : x + 100]).save(where / f"{name}{k}.png")
-    return where
+HERE = run.Hardware(workers=0)
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +71,10 @@ def test_every_system_learns_and_leaves_its_folder(name, folder, few, classifier
         more += f"\nbackbone: {classifier}"
     chosen = config.read(made(name, tmp_path, more))
     cache = tmp_path_factory.getbasetemp() / "views" if fused else None
-    run.run(chosen, [str(few if fused else folder)], where, workers=0, cache=cache)
+    run.run(chosen, [str(few if fused else folder)], where, cache=cache, hardware=HERE)
     rows = metrics(where)
     assert [int(r["epoch"]) for r in rows] == [0, 1, 2]
+    assert [float(r["rate"]) for r in rows] == [rate] * 3
     error = "train/mae" if name.endswith("-gan") else "train/loss"
     assert float(rows[-1][error]) < float(rows[0][error])
     assert config.read(where / "config.yaml") == chosen
@@ -99,11 +87,11 @@ def test_a_killed_run_goes_on_to_the_same_numbers(folder, tmp_path):
     file = made("autoencoder", tmp_path, "spoil: 0.5\nema: 0.9\nsteps_per_epoch: 30\nschedule: {name: cosine}")
     file.write_text(file.read_text().replace("width: 0.1", "width: 0.1, dropout: 0.2"))
     chosen = config.read(file)
-    run.run(chosen, [str(folder)], tmp_path / "whole", workers=0)
+    run.run(chosen, [str(folder)], tmp_path / "whole", hardware=HERE)
 
     program = (
         "import sys; from pathlib import Path; from tintype.train import config, run\n"
-        "if __name__ == '__main__': run.run(config.read(Path(sys.argv[1])), [sys.argv[2]], Path(sys.argv[3]), workers=0)"
+        "if __name__ == '__main__': run.run(config.read(Path(sys.argv[1])), [sys.argv[2]], Path(sys.argv[3]), hardware=run.Hardware(workers=0))"
     )
     script = tmp_path / "train.py"
     script.write_text(program)
@@ -118,11 +106,26 @@ def test_a_killed_run_goes_on_to_the_same_numbers(folder, tmp_path):
     process.wait()
     assert 1 <= len(metrics(killed)) < 3, "it was to be killed in the middle"
 
-    run.run(chosen, [str(folder)], killed, workers=0)
+    run.run(chosen, [str(folder)], killed, hardware=HERE)
     for mine, theirs in zip(metrics(killed), metrics(tmp_path / "whole"), strict=True):
         for key in mine:
             if key not in ("seconds", "idle") and mine[key]:
                 assert float(mine[key]) == pytest.approx(float(theirs[key]), rel=1e-6), key
+
+
+@pytest.mark.parametrize("name", ["one-cycle", "cosine"])
+def test_a_schedule_spans_phases_of_different_lengths(name, folder, tmp_path):
+    path = made("koala", tmp_path, f"schedule: {{name: {name}, floor: 0.1}}\noptimizer: {{learning_rate: 0.01}}")
+    path.write_text(re.sub("phases: .*", "phases: [{epochs: 1, size: 32, batch: 20}, {epochs: 2, size: 40, batch: 4}]", path.read_text()))  # fmt: skip
+    run.run(config.read(path), [str(folder)], tmp_path / "run", hardware=HERE)
+    rates = [float(r["rate"]) for r in metrics(tmp_path / "run")]
+    assert rates[-1] == pytest.approx(0.001) and max(rates) > 0.003, "the end of the run is the end of the schedule"
+
+
+def test_an_adversarial_pair_waits_for_no_plateau(folder, tmp_path):
+    chosen = config.read(made("unet-gan", tmp_path, "schedule: {name: plateau}"))
+    with pytest.raises(UsageError, match=r"unet-gan .* another schedule"):
+        run.run(chosen, [str(folder)], tmp_path / "run", hardware=HERE)
 
 
 def test_wrong_configs_are_refused_by_file_line_and_key(tmp_path):
@@ -157,18 +160,8 @@ def test_unknown_systems_and_arguments_name_the_nearest(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(folder, tmp_path):
     chosen = config.read(made("koala", tmp_path, "optimizer: {name: sgd, learning_rate: 1.0e+30}"))
     with pytest.raises(FloatingPointError, match="bad-batch"):
-        run.run(chosen, [str(folder)], tmp_path / "run", workers=0)
+        run.run(chosen, [str(folder)], tmp_path / "run", hardware=HERE)
     assert set(torch.load(tmp_path / "run/bad-batch.pt", weights_only=True)) == {"luma", "rgb", "topic"}
-
-
-def test_pictures_that_are_none_are_left_out_and_named(folder, tmp_path):
-    mixed = tmp_path / "mixed"
-    mixed.mkdir()
-    for path in sorted(folder.glob("*.png"))[:10]:
-        (mixed / path.name).write_bytes(path.read_bytes())
-    (mixed / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
-    run.run(config.read(made("koala", tmp_path)), [str(mixed)], tmp_path / "run", workers=0)
-    assert "broken.jpg" in (tmp_path / "run/pictures/train/skipped.txt").read_text()
 
 
 @pytest.mark.parametrize("what", ["nowhere", "empty", "one"])
@@ -179,26 +172,4 @@ def test_no_pictures_is_an_error_in_one_line(what, folder, tmp_path):
     if what == "one":
         (where / "a.png").write_bytes(next(folder.glob("*.png")).read_bytes())
     with pytest.raises(UsageError):
-        run.run(config.read(made("koala", tmp_path)), [str(where)], tmp_path / "run", workers=0)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "other system", "pickle"])
-def test_checkpoints_that_are_none_of_ours(damage, folder, tmp_path):
-    where = tmp_path / "run"
-    run.run(config.read(made("koala", tmp_path)), [str(folder)], where, workers=0)
-    last = where / "checkpoints/last.ckpt"
-    name = "koala"
-    if damage == "truncated":
-        last.write_bytes(last.read_bytes()[:5000])
-    elif damage == "pickle":
-        torch.save({"state_dict": _Evil()}, last)
-    else:
-        name = "residual"
-    with pytest.raises(UsageError, match=r"last\.ckpt"):
-        run.run(config.read(made(name, tmp_path)), [str(folder)], where, workers=0)
-    assert not (tmp_path / "evil").exists()
-
-
-class _Evil:
-    def __reduce__(self):
-        return os.mkdir, ("evil",)
+        run.run(config.read(made("koala", tmp_path)), [str(where)], tmp_path / "run", hardware=HERE)

@@ -9,15 +9,15 @@ import signal
 import sys
 import traceback
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
 from tintype import __version__
 from tintype.cli import colorize, doctor, gray, models, train
-from tintype.cli.report import say
+from tintype.cli.report import printable, say
 from tintype.cli.work import one_line
-from tintype.errors import TintypeError
+from tintype.errors import TintypeError, refusal
 
 # Plain text instead of boxes: rich alone would cost more than everything else in `--help`.
 app = typer.Typer(
@@ -33,6 +33,10 @@ app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("export")(train.export)
 app.command("doctor")(doctor.doctor)
+
+
+#: ClickException: click's own, or that of the copy of click in newer versions of typer.
+_REFUSED = cast(type[Exception], typer.BadParameter.__mro__[2])
 
 
 def _version(asked: bool) -> None:
@@ -59,19 +63,33 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
+def _refuse(error: Any) -> NoReturn:
+    """A request that makes no sense, in one line; no request at all is answered with the help."""
+    text, context = error.format_message(), getattr(error, "ctx", None)
+    if text.startswith("Usage:"):
+        typer.echo(text, err=True)
+    else:
+        more = f" (see {context.command_path} --help)" if context else ""
+        say(printable(f"error: {' '.join(text.split())}{more}"))
+    sys.exit(error.exit_code)
+
+
 def main() -> None:
     """The command `tintype`."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        app(prog_name="tintype")
-    except KeyboardInterrupt:
+        sys.exit(app(prog_name="tintype", standalone_mode=False))
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except _REFUSED as error:
+        _refuse(error)
     except TintypeError as error:
         say(f"error: {one_line(error)}")
         sys.exit(error.exit_code)
     except Exception as error:
         if isinstance(error, OSError) and error.errno:  # what we say can't be said: standard output is full or gone
-            say(f"error: {error.filename or 'standard output'}: {error.strerror}")
+            cause, remedy = refusal(error)
+            say(f"error: {error.filename or 'standard output'}: {cause} ({remedy})")
         else:
             say(f"error: internal error: {type(error).__name__}: {one_line(error)}")
         if {"-v", "--verbose"} & set(sys.argv):

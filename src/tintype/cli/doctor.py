@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,17 @@ from tintype.cli.report import say, table
 from tintype.cli.run import cores_here
 from tintype.errors import ModelError, TintypeError
 
-_LIBRARIES = ("numpy", "onnxruntime", "pyvips", "jpeglib", "Pillow", "pylibjpeg-openjpeg", "typer", "rich")
+_LIBRARIES = (
+    "numpy",
+    "onnxruntime",
+    "pyvips",
+    "simplejpeg",
+    "jpeglib",
+    "Pillow",
+    "pylibjpeg-openjpeg",
+    "typer",
+    "rich",
+)
 _OPTIONAL = {"pillow-heif": "heif", "torch": "train"}
 
 
@@ -35,6 +44,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON on stdo
 def examine() -> tuple[dict[str, Any], list[str]]:
     """What there is, by name, and one line for each thing that is not as it should be."""
     from importlib.metadata import PackageNotFoundError, version
+
+    from tintype.weights import cache_folder
 
     facts: dict[str, Any] = {"tintype": __version__, "python": platform.python_version(), "system": platform.platform()}
     problems: list[str] = []
@@ -72,9 +83,3 @@ def _examine_network(facts: dict[str, Any]) -> None:
     facts["model"] = "tint"
     facts["sha256"] = CARDS["tint"].sha256
     build("tint", asked)
-
-
-def cache_folder() -> Path:
-    """Where downloads would be kept. The embedded network needs none."""
-    home = os.environ.get("TINTYPE_HOME")
-    return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tintype"

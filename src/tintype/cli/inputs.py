@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tintype.cli.work import PIPE, Job, Result
-from tintype.errors import UsageError
+from tintype.errors import UsageError, refusal
 
 #: Formats that hold grey only; with colour the file is called otherwise, and without it again as before.
 COLORED_ENDING = {".pgm": ".ppm", ".pbm": ".ppm"}
@@ -56,6 +56,7 @@ def find(
         matches = [item] if item == PIPE or os.path.lexists(item) else sorted(glob.glob(item, recursive=True))
         if not matches:
             what = "matches no file" if glob.has_magic(item) else "there is no such file"
+            what += " (check the name and the folder)"
             failed.append(Result(item, error=f"{item}: {what}", exit_code=1))
         for match in matches:
             here = [Found(match)]
@@ -73,7 +74,8 @@ def _walk(folder: str, known: frozenset[str], skip: str, out: Path | None, faile
     """The pictures in a folder, in the order of their names. A folder that can't be listed is one of `failed`."""
 
     def refused(error: OSError) -> None:
-        failed.append(Result(str(error.filename), error=f"{error.filename}: {error.strerror}", exit_code=1))
+        cause, remedy = refusal(error)
+        failed.append(Result(str(error.filename), error=f"{error.filename}: {cause} ({remedy})", exit_code=1))
 
     for here, folders, files in os.walk(folder, onerror=refused):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not _same(os.path.join(here, f), out))

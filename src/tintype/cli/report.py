@@ -48,14 +48,14 @@ class Report:
             sys.stdout.flush()
         if result.error:
             self.codes.append(result.exit_code)
-            self._say(f"error: {result.error}")
+            self._say(printable(f"error: {result.error}"))
             if self.verbose and result.trace:
                 self._say(result.trace.rstrip())
         else:
             self.done += 1
             if not self.quiet:
                 for line in self._lines(result):
-                    self._say(line)
+                    self._say(printable(line))
         self._step()
 
     def _lines(self, result: Result) -> Iterator[str]:
@@ -93,8 +93,13 @@ def as_object(result: Result) -> dict[str, Any]:
 
 
 def say(text: str) -> None:
-    """A line on stderr; a name with a line break in it stays on one."""
+    """Lines on stderr."""
     sys.stderr.write(text + "\n")
+
+
+def printable(text: str) -> str:
+    """Line breaks and what else would move a terminal's cursor, as Python writes them: file names may hold anything."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> None:

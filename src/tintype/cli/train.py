@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tintype.cli.report import say
 from tintype.errors import ModelError, UsageError
 
 Run = Annotated[Path, typer.Option("-o", "--run", help="Folder of the run: config, log, checkpoint.")]
@@ -32,51 +35,72 @@ def train(
     teacher: Annotated[
         Path | None, typer.Option(help="TorchScript file with the features to match, for configs that ask for one.")
     ] = None,
-    device: Annotated[str, typer.Option(envvar="TINTYPE_DEVICE", help="cpu or cuda.")] = "cpu",
-    devices: Annotated[int, typer.Option(help="How many of them on each machine.")] = 1,
+    device: Annotated[str, typer.Option(envvar="TINTYPE_DEVICE", help="cpu, cuda or auto.")] = "cpu",
+    devices: Annotated[int, typer.Option(help="How many of them on each machine; of cpu, processes.")] = 1,
     nodes: Annotated[int, typer.Option(help="How many machines, under torchrun or SLURM.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes that cut crops.")] = 1,
 ) -> None:
     """Train a system. The same command again goes on where the run stopped."""
+    path = _config(what)
+    _check(device, devices, nodes, workers, (run, cache or run))
     _need("train")
-    from tintype.train import config, fit
+    from tintype.train import allocator, config
+
+    tint = config.system_of(path) == "tint"
+    if tint and (devices * nodes > 1 or validation):
+        raise UsageError("tint trains on one device, without validation: leave --devices, --nodes and --validation out")
+    chosen = None if tint else config.read(path)
+    command = [sys.executable, "-m", "tintype", *sys.argv[1:]]
+    allocator.with_allocator(command)
+    from tintype.train import devices as compute
+    from tintype.train import fit, launch
     from tintype.train import run as running
 
-    path = _config(what)
-    running.with_allocator([sys.executable, "-m", "tintype", *sys.argv[1:]])
-    if config.system_of(path) == "tint":
-        packs = [
-            p
-            for entry in map(Path, data)
-            for p in (sorted(entry.glob("train-*.parquet")) if entry.is_dir() else [entry])
-        ]
-        fit.fit(fit.Config.read(path), packs, run, cache or run / "cache", device, workers, teacher)
-        return
-    running.run(
-        config.read(path),
-        data,
-        run,
-        validation=validation or (),
-        cache=cache,
-        device=device,
-        devices=devices,
-        nodes=nodes,
-        workers=workers,
-    )
+    device = compute.resolved(device, devices)
+    if chosen is None:
+        fit.fit(fit.Config.read(path), data, run, cache or run / "cache", device, workers, teacher)
+    elif devices > 1 and nodes == 1 and not _RANKS & set(os.environ):
+        # Whatever is wrong with the data is said once, before there are several processes to say it.
+        running.prepare(chosen, data, cache or run / "pictures", validation=validation or (), device=device)
+        raise typer.Exit(launch.together(command, devices, os.environ))
+    else:
+        hardware = running.Hardware(device, devices, nodes, workers)
+        running.run(chosen, data, run, validation=validation or (), cache=cache, hardware=hardware, say=say)
+
+
+#: Who starts several processes says in one of these which of them this is.
+_RANKS = frozenset({"LOCAL_RANK", "SLURM_PROCID"})
+
+
+def _check(device: str, devices: int, nodes: int, workers: int, folders: tuple[Path, ...]) -> None:
+    """Raises UsageError for numbers and names that make no sense, before anything is loaded."""
+    if device not in ("cpu", "cuda", "auto"):
+        raise UsageError(f"there is no device {device!r} to train on; known: cpu, cuda, auto")
+    for name, number, least in (("devices", devices, 1), ("nodes", nodes, 1), ("workers", workers, 0)):
+        if number < least:
+            raise UsageError(f"--{name} is {number}; expected {least} or more")
+    if nodes > 1 and not _RANKS & set(os.environ):
+        raise UsageError("with --nodes, start the command with torchrun or srun on every machine")
+    for folder in folders:
+        file = next((part for part in (folder, *folder.parents) if part.is_file()), None)
+        if file:
+            raise UsageError(f"{folder}: can't be a folder, since {file} is a file")
 
 
 def _config(what: str) -> Path:
-    """The file of that name, or the recipe that comes with the package for the system of that name."""
+    """The file of that name, or the recipe that comes with the package for the system of that name. Raises UsageError where there is none."""
     if what.endswith((".yaml", ".yml")):
         return Path(what)
     package = Path(__file__).parent.parent
-    for folder in (package / "configs", package.parent.parent / "configs"):  # installed; in the source tree
-        if (folder / f"{what}.yaml").is_file():
-            return folder / f"{what}.yaml"
-    from tintype.train.systems import SYSTEMS, system
-
-    system(what)  # which says what there is
-    raise UsageError(f"the recipe of {what} is missing; known: {', '.join(SYSTEMS)}")
+    folders = (package / "configs", package.parent.parent / "configs")  # installed; in the source tree
+    recipes = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    if what not in recipes:
+        near = difflib.get_close_matches(what, recipes, 1)
+        hint = f"did you mean {near[0]}? known" if near else "known"
+        raise UsageError(
+            f"there is no system {what!r}; {hint}: {', '.join(sorted(recipes))}, or a file that ends in .yaml"
+        )
+    return recipes[what]
 
 
 def export(

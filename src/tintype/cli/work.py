@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tintype.errors import LimitError, PictureError, SaveError, TintypeError, TruncatedError
+from tintype.errors import LimitError, PictureError, SaveError, TintypeError, TruncatedError, refusal
 
 if TYPE_CHECKING:
     from tintype import ColoredPicture, Colorizer, Picture, ReadOptions
@@ -85,7 +85,8 @@ class Worker:
         except MemoryError:
             result = Result(job.source, error=f"{job.source}: not enough memory (try --jobs 1)", exit_code=1)
         except OSError as error:
-            result = Result(job.source, error=f"{error.filename or job.source}: {error.strerror or error}", exit_code=1)
+            cause, remedy = refusal(error)
+            result = Result(job.source, error=f"{error.filename or job.source}: {cause} ({remedy})", exit_code=1)
         except Exception as error:
             text = one_line(error) or "no message"
             result = Result(

@@ -7,23 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tintype.cielab import lab_of, linear
+
 RGB = NDArray[np.uint8]
 Float = NDArray[np.float32]
-
-_TO_XYZ = np.array(
-    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], np.float32
-)
-_WHITE = np.array([0.950456, 1.0, 1.088754], np.float32)
 
 
 def lab(rgb: RGB) -> Float:
     """CIELAB (H, W, 3) of sRGB: L in [0, 100], a and b within about +-110 (CIE 15, D65, 2 degrees)."""
-    value = np.arange(256) / 255
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
-    xyz = linear[rgb] @ _TO_XYZ.T / _WHITE
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + np.float32(16 / 116))
-    x, y, z = f[..., 0], f[..., 1], f[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+    light = linear(np.arange(256) / 255).astype(np.float32)
+    return np.asarray(lab_of(light[rgb]), np.float32)
 
 
 def colourfulness(rgb: RGB) -> float:

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tintype.cielab import CLASSES, coded, lab_of, lightness, linear, rgb_of
 from tintype.methods.method import Decode
+from tintype.picture.color import split
 
 Float = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
-CLASSES = 313
 #: Of the grid that the centres lie on, in units of ab.
 STEP = 10
 #: Classes that share one colour in the soft encoding, and the width of their Gaussian weights in units of ab.
@@ -30,29 +31,17 @@ TEMPERATURE = 0.38
 #: What one class number adds to a squared distance, so that of two equally near classes the lower number is the nearer one.
 TIE = 1e-9
 
-_TO_XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
-_WHITE = _TO_XYZ.sum(1)  # D65: RGB (1, 1, 1) has no colour
-
 
 def ab_of(rgb: NDArray[Any]) -> NDArray[np.float64]:
-    """ab (..., 2) of gamma-coded sRGB (..., 3), floats in [0, 1] (CIE 15, D65, 2 degrees)."""
-    value = np.asarray(rgb, np.float64)
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ _TO_XYZ.T / _WHITE
-    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), ((29 / 3) ** 3 * xyz + 16) / 116)
-    return np.stack([500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
+    """ab (..., 2) of gamma-coded sRGB (..., 3), floats in [0, 1]."""
+    return np.asarray(lab_of(linear(np.asarray(rgb, np.float64)))[..., 1:], np.float64)
 
 
 def ab_to_chroma(luma: Float, ab: Float) -> Float:
     """What ab (h, w, 2) means beside gamma-coded luma (h, w) in [0, 1]: chroma (h, w, 2) of the colour with the grey's L* and that ab, clipped to sRGB."""
-    linear = np.where(luma <= 0.04045, luma / 12.92, ((luma + 0.055) / 1.055) ** 2.4)
-    y = np.where(linear > (6 / 29) ** 3, np.cbrt(linear), ((29 / 3) ** 3 * linear + 16) / 116)
-    f = np.stack([y + ab[..., 0] / 500, y, y - ab[..., 1] / 200], -1)
-    xyz = np.where(f > 6 / 29, f**3, (116 * f - 16) / (29 / 3) ** 3) * _WHITE
-    rgb = np.clip(xyz @ np.linalg.inv(_TO_XYZ).T, 0, 1)
-    red, green, blue = np.moveaxis(np.where(rgb <= 0.0031308, rgb * 12.92, 1.055 * rgb ** (1 / 2.4) - 0.055), -1, 0)
-    grey = 0.299 * red + 0.587 * green + 0.114 * blue
-    return np.stack([(blue - grey) / 1.772, (red - grey) / 1.402], -1).astype(np.float32)
+    lab = np.concatenate([lightness(linear(luma))[..., None], ab], -1)
+    rgb = coded(np.clip(rgb_of(lab), 0, 1))
+    return split(rgb.astype(np.float32))[1]
 
 
 @cache

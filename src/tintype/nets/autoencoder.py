@@ -59,6 +59,7 @@ class Autoencoder(nn.Module):
     """
 
     stride = 1
+    fixed = True
 
     def __init__(
         self,

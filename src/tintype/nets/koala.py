@@ -13,10 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tintype.nets.autoencoder import start_as_keras
-from tintype.nets.lab import lightness
-
-#: The network's last layer ends at +-1, which is this much a* or b*.
-AB_RANGE = 110.0
+from tintype.nets.lab import AB_RANGE, lightness
 
 
 def _widths(width: float) -> tuple[int, ...]:
@@ -55,6 +52,7 @@ class Koala(nn.Module):
 
     multiple = 8
     stride = 1
+    fixed = False
     output: Literal["ab"] = "ab"
 
     def __init__(self, width: float = 1.0) -> None:
@@ -94,6 +92,7 @@ class KoalaFusion(nn.Module):
 
     multiple = 8
     stride = 1
+    fixed = False
     output: Literal["ab"] = "ab"
 
     def __init__(self, view: int = 1000, width: float = 1.0) -> None:

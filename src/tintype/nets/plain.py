@@ -14,12 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tintype.nets.lab import lightness
-
-#: Colour classes: the cells of a grid of step 10 over the ab plane that hold colours of sRGB.
-CLASSES = 313
-#: ab is this many times what the release's layers think in.
-AB_RANGE = 110.0
+from tintype.cielab import CLASSES
+from tintype.nets.lab import AB_RANGE, lightness
 
 
 def block(before: int, after: int, layers: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -46,6 +42,8 @@ class Plain(nn.Module):
     multiple = 8
     #: Input pixels per output pixel, along a side.
     stride = 4
+    #: Whether pictures of one size alone are taken, `multiple` square.
+    fixed = False
 
     def __init__(self, output: Literal["classes", "ab"] = "classes", width: float = 1.0) -> None:
         """Raises ValueError for an `output` that is neither "classes" nor "ab"."""

@@ -12,12 +12,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from tintype.nets.lab import lightness
-
-#: Colour classes: the cells of a grid of step 10 over the ab plane that hold sRGB colours (Zhang, Isola, Efros 2016).
-CLASSES = 313
-#: Largest a* or b* of those, about.
-AB_RANGE = 110.0
+from tintype.cielab import CLASSES
+from tintype.nets.lab import AB_RANGE, lightness
 
 
 def _conv(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -46,6 +42,7 @@ class Residual(nn.Module):
 
     multiple = 4
     stride = 4
+    fixed = False
 
     def __init__(self, output: Literal["classes", "ab"] = "classes", width: float = 1.0) -> None:
         super().__init__()

@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tintype.nets.lab import lightness
-from tintype.nets.plain import AB_RANGE, block
+from tintype.nets.lab import AB_RANGE, lightness
+from tintype.nets.plain import block
 
 #: Classes of the second head: the 23 x 23 points of a grid of step 10 over ab in [-110, 110], numbered row by row, a outside.
 CLASSES = 529

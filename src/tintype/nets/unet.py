@@ -12,10 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tintype.nets.lab import lightness
+from tintype.nets.lab import AB_RANGE, lightness
 
-#: The network's last layer ends at +-1, which is this much a* or b*.
-AB_RANGE = 110.0
 #: Slope of the leaky ReLU below zero.
 LEAK = 0.2
 
@@ -47,6 +45,7 @@ class UNet(nn.Module):
     """
 
     stride = 1
+    fixed = False
     output: Literal["ab"] = "ab"
 
     def __init__(self, widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512, 512), width: float = 1.0) -> None:

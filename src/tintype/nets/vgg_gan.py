@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tintype.nets.lab import lab_to_rgb, lightness
-from tintype.nets.unet import AB_RANGE, LEAK, start_adversarial
+from tintype.nets.lab import AB_RANGE, lab_to_rgb, lightness
+from tintype.nets.unet import LEAK, start_adversarial
 
 
 def edges(luma: Tensor) -> Tensor:
@@ -67,6 +67,7 @@ class VGGGenerator(nn.Module):
     """
 
     stride = 1
+    fixed = False
     output: Literal["ab"] = "ab"
 
     def __init__(

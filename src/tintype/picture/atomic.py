@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tintype.errors import SaveError
+from tintype.errors import SaveError, refusal
 
 
 @contextmanager
@@ -78,6 +78,5 @@ def _rename_new(part: Path, path: Path) -> None:
 
 def _save_error(path: Path, error: OSError) -> SaveError:
     """An operating system's refusal as one line."""
-    remedies = {PermissionError: "check its permissions", NotADirectoryError: "a part of its path is a file"}
-    remedy = remedies.get(type(error), "free some space" if error.errno == 28 else "")
-    return SaveError(path, f"can't be written: {error.strerror or error}", remedy)
+    cause, remedy = refusal(error)
+    return SaveError(path, f"can't be written: {cause}", remedy)

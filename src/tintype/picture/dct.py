@@ -30,7 +30,8 @@ class Coder:
     def decode(self, coded: Float) -> Float:
         """Coefficients (..., 64) -> samples in levels, as a decoder rounds them."""
         samples = product(coded, self.backward)
-        return np.rint(samples, out=samples)
+        samples += np.float32(0.5)  # halves go up; rint's go to the even number
+        return np.floor(samples, out=samples)
 
 
 def product(rows: Float, matrix: Float) -> Float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
-from tintype.errors import PictureError, SaveError, UsageError
+from tintype.errors import PictureError, SaveError, UsageError, refusal
 from tintype.picture import heif, jp2, jpeg, pillow, png, pnm, profiles, tiff, tiff_write
 from tintype.picture.atomic import replacing
 from tintype.picture.color import Bytes, as_float
@@ -87,10 +87,11 @@ def open_picture(path: Path, options: ReadOptions | None = None) -> Picture:
         with path.open("rb") as file:
             head = file.read(64)
         return _READERS[format_of(path, head)](path, options or ReadOptions())
-    except FileNotFoundError:
-        raise PictureError(path, "does not exist") from None
+    except FileNotFoundError as error:
+        raise PictureError(path, "does not exist", refusal(error)[1]) from None
     except OSError as error:
-        raise PictureError(path, f"can't be read: {error.strerror or error}") from error
+        cause, remedy = refusal(error)
+        raise PictureError(path, f"can't be read: {cause}", remedy) from error
 
 
 def format_of(path: Path, head: bytes) -> str:

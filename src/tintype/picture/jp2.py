@@ -58,7 +58,7 @@ def read(path: Path, options: ReadOptions) -> Picture:
         except (KeyError, IndexError, ValueError, struct.error) as error:
             raise PictureError(path, "is corrupt: a JPEG 2000 file without its header") from error
     if not whole:  # OpenJPEG gives nothing of such a file
-        raise PictureError(path, "ends too early") if options.allow_truncated else truncated(path)
+        raise truncated(path)
     if palette or ycc:
         colors, has_alpha = 3, False
         if stream.bits > 8:

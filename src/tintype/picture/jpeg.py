@@ -7,22 +7,24 @@ further pictures in the file (MPF) is left out, as it would point to nowhere.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tintype.errors import PictureError, SaveError
+from tintype.errors import PictureError, SaveError, TruncatedError
 from tintype.picture import coefficients, profiles, segments
 from tintype.picture.atomic import replacing
+from tintype.picture.color import Bytes
 from tintype.picture.jpeg_notes import notes_of, with_grey_profile, with_profile, with_provenance, without_provenance
 from tintype.picture.jpeg_pixels import JpegPixels
 from tintype.picture.picture import ColoredPicture, Metadata, Page, Picture, with_note
-from tintype.picture.reading import ReadOptions, Samples, check_size, page_of, refusing, truncated
+from tintype.picture.reading import ENDS_EARLY, PARTLY, ReadOptions, Samples, check_size, page_of, refusing, truncated
 from tintype.picture.segments import Header
 from tintype.picture.stripes import colored_file
 
@@ -48,22 +50,18 @@ def read(path: Path, options: ReadOptions = _AS_IT_SHOULD) -> Picture:
         iptc=header.iptc,
         dpi=header.dpi,
     )
-    whole = _is_whole(path, data, header, options)
+    data, whole, note = _mended(path, data, header, options)
+    first = JpegPixels(path, data, header, Samples(), whole and _keeps_luma(data, header))
+    if whole and (warning := first.check()):
+        first = replace(first, warned=True)
+        note = note or f"the file may be damaged: {warning}"
 
     def pixels(samples: Samples) -> JpegPixels:
-        return JpegPixels(
-            path,
-            data if whole else data + _ENDING,
-            header,
-            samples,
-            whole and samples.convert is None and _keeps_luma(data, header),
-        )
+        return first if samples == first.samples else replace(first, samples=samples, direct=False, _kept={})
 
     page = page_of(path, frame.size, 8, len(frame.components), False, metadata, pixels, options, stored)
-    assert isinstance(page.pixels, JpegPixels)
-    page.pixels.check()
-    if not whole:
-        page = with_note(page, "the file ends too early: what is missing is grey")
+    if note:
+        page = with_note(page, note)
     if not keeps_coefficients(Picture((page,))):
         page = with_note(page, f"a JPEG made from it has its luma coded anew, at quality {QUALITY}")
     return Picture((page,), path, "jpeg")
@@ -97,20 +95,26 @@ def _header(path: Path, data: bytes, options: ReadOptions) -> Header:
     return header
 
 
-def _is_whole(path: Path, data: bytes, header: Header, options: ReadOptions) -> bool:
-    """Whether the file decodes to its end. Raises TruncatedError where it doesn't, but for `allow_truncated`."""
+def _mended(path: Path, data: bytes, header: Header, options: ReadOptions) -> tuple[bytes, bool, str]:
+    """The file as it can be decoded, whether no pixel is missing from it as far as is known, and a note. Raises TruncatedError."""
+    height, width = header.frame.size
     # No coding takes less than two bits for a block of 64 pixels (one, in one progressive scan): nothing needs be allocated.
-    if header.frame.size[0] * header.frame.size[1] > 600 * len(data):
-        if options.allow_truncated:
-            return False
+    if height * width > 600 * len(data):
         raise truncated(path)
     if not options.allow_truncated:
-        return True  # JpegPixels.check will tell
-    try:
-        JpegPixels(path, data, header, Samples(), False).check()
-    except PictureError:
-        return False
-    return True
+        return data, True, ""  # JpegPixels.check will tell
+    note = ""
+    for mended in (data, data + _ENDING):
+        try:
+            JpegPixels(path, mended, header, Samples(), _keeps_luma(data, header)).check()
+            return mended, True, note and "the file lacked its last two bytes, which were added"
+        except TruncatedError:
+            note = ENDS_EARLY
+        except PictureError as error:
+            if error.remedy != PARTLY:
+                raise
+            note = note or f"the file {error.cause}; what is lost is wrong or grey"
+    return data + _ENDING, False, note
 
 
 def _keeps_luma(data: bytes, header: Header) -> bool:
@@ -148,7 +152,7 @@ def write_colored(colored: ColoredPicture, path: Path, subsampling: str = "420",
         source = _source(page, path)
         notes = segments.with_transform(with_provenance(source.notes, colored), 1)
         notes = with_profile(notes, profiles.space_of(page.metadata.icc).rgb_profile, path)
-        with _broken(colored.picture.path or path):
+        with _broken(colored.picture.path or path, source.warned):
             data = colored_file(
                 source.data, source.header, source.luma, notes, colored.chroma[0], 2 if subsampling == "420" else 1
             )
@@ -168,7 +172,7 @@ def write_gray(picture: Picture, path: Path, overwrite: bool = False) -> None:
             )
         else:
             size = source.header.frame.size
-            with _broken(picture.path or path):
+            with _broken(picture.path or path, source.warned):
                 luma, table = coefficients.read_luma(source.data, source.header.frame)
                 coded = coefficients.write(size, (luma,), (table,))
             part.write_bytes(segments.joined(notes, [coded], size))
@@ -179,12 +183,13 @@ def write_gray(picture: Picture, path: Path, overwrite: bool = False) -> None:
 
 @dataclass(frozen=True)
 class _Source:
-    """A JPEG whose luma is kept: its clean bytes and header, how to decode its luma (mode L), and the notes that go with it."""
+    """A JPEG whose luma is kept: its clean bytes and header, how to decode its luma (H, W, 1), and the notes that go with it."""
 
     data: bytes
     header: Header
-    luma: Callable[[], Image.Image]
+    luma: Callable[[], Bytes]
     notes: tuple[segments.Segment, ...]
+    warned: bool = False  #: libjpeg warns of something in it
 
 
 def _source(page: Page, path: Path) -> _Source:
@@ -196,7 +201,7 @@ def _source(page: Page, path: Path) -> _Source:
         )
         if pixels.direct:
             data = segments.plain(pixels.data, pixels.header)
-            return _Source(data, segments.parse(data), pixels.image, notes)
+            return _Source(data, segments.parse(data), pixels.whole, notes, pixels.warned)
         notes = with_profile(tuple(s for s in notes if s.marker != segments.APP14), page.metadata.icc, path)
     else:
         notes = notes_of(page.metadata, path)
@@ -209,13 +214,27 @@ def _source(page: Page, path: Path) -> _Source:
     data = coded.getvalue()
     header = segments.parse(data)
     # Chroma is fitted to what was coded, not to what was to be coded.
-    return _Source(data, header, JpegPixels(path, data, header, Samples(), True).image, notes)
+    return _Source(data, header, JpegPixels(path, data, header, Samples(), True).whole, notes)
 
 
 @contextmanager
-def _broken(path: Path) -> Iterator[None]:
+def _broken(path: Path, warned: bool) -> Iterator[None]:
     """What libjpeg refuses, although it could be decoded, is the fault of the file `path`: values out of range."""
     try:
-        yield
+        with _silence() if warned else nullcontext():
+            yield
     except ValueError as error:
         raise PictureError(path, f"is corrupt: {error}", "save it anew with another program") from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing on stderr: jpeglib's libjpeg prints its warnings there, of which the picture has a note already."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)

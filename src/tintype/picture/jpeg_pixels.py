@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
@@ -16,12 +17,15 @@ from PIL.JpegImagePlugin import JpegImageFile
 from tintype.errors import PictureError, TruncatedError
 from tintype.picture.color import Bytes
 from tintype.picture.picture import BAND_PIXELS, Band, Pixels, reduced_size
-from tintype.picture.reading import Samples, refusing, truncated
+from tintype.picture.reading import PARTLY, Samples, refusing, truncated
 from tintype.picture.reduce import average
 from tintype.picture.segments import Header, plain
 
 #: Longest side of the copy that is decoded when the file is opened, which is also what finds most broken files.
 _PREVIEW = 1280
+#: libjpeg's warnings (jerror.h) of samples that it had to make up. Its others are of bytes too many and the like.
+_LOST = ("premature end of data segment", "bad Huffman code", "instead of RST")
+_CUT = "Premature end of JPEG file"
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class JpegPixels(Pixels):
     """Pixels of the JPEG file `data`.
 
     `direct`: the file's own Y plane is the luma, and its coefficients can be kept. Otherwise `samples` says how the
-    decoded samples become luma. `ended`: the file lacked its end, which was put there.
+    decoded samples become luma. `warned`: libjpeg warns of something in it, harmless.
     """
 
     path: Path
@@ -37,86 +41,109 @@ class JpegPixels(Pixels):
     header: Header = field(repr=False)
     samples: Samples
     direct: bool
-    _kept: dict[str, Image.Image] = field(default_factory=dict, repr=False, compare=False)
-    _coming: list[Future[Image.Image]] = field(default_factory=list, repr=False, compare=False)
+    warned: bool = False
+    _kept: dict[str, Bytes] = field(default_factory=dict, repr=False, compare=False)
+    _coming: list[Future[Bytes]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def size(self) -> tuple[int, int]:
         """(H, W)."""
         return self.header.frame.size
 
-    def image(self) -> Image.Image:
-        """The whole picture: mode L where `direct`, otherwise as the file has it. Raises PictureError."""
+    def whole(self) -> Bytes:
+        """All samples (H, W, C): luma where `direct`, otherwise as the file has them. Raises PictureError."""
         kept = self._kept.get("preview")
-        if kept is not None and kept.size == self.size[::-1]:
+        if kept is not None and kept.shape[:2] == self.size:
             return kept
         try:
             return self._coming.pop().result()
         except IndexError:
-            return self._decoded(max(self.size))
+            return self._decoded(1)
 
     def prefetch(self) -> None:
         """Decode the whole in a thread of its own: the network leaves a core idle meanwhile."""
-        if not self._coming and self._preview().size != self.size[::-1]:
+        if not self._coming and self._preview().shape[:2] != self.size:
             pool = ThreadPoolExecutor(1, "tintype-decode")
-            self._coming.append(pool.submit(self._decoded, max(self.size)))
+            self._coming.append(pool.submit(self._decoded, 1))
             pool.shutdown(wait=False)
 
     def bands(self) -> Iterator[Band]:
         """All rows in order. Raises PictureError."""
-        image = self.image()
+        whole = self.whole()
         height, width = self.size
         rows = max(1, BAND_PIXELS // width)
         for top in range(0, height, rows):
-            yield self.samples.band(top, _array(image.crop((0, top, width, min(height, top + rows)))))
+            yield self.samples.band(top, whole[top : top + rows])
 
     def reduced(self, longest: int) -> NDArray[np.float32]:
         """The whole, reduced, from a decode at a half, a quarter or an eighth of the size where that is enough."""
-        image = self._preview() if 2 * longest <= _PREVIEW else self._decoded(2 * longest)
-        if not self.direct:
-            image = Image.fromarray(self.samples.band(0, _array(image)).luma)
+        large = 2 * longest > _PREVIEW
+        scale = self._scale(2 * longest if large else _PREVIEW)
+        samples = self._decoded(scale) if large else self._preview()
+        image = Image.fromarray(samples[..., 0] if self.direct else self.samples.band(0, samples).luma)
         h, w = reduced_size(self.size, longest)
         # A scaled decode rounds its size up: this many of its pixels are the picture.
-        scale = next(s for s in (1, 2, 4, 8) if (-(-self.size[1] // s), -(-self.size[0] // s)) == image.size)
         tall, wide = self.size[0] / scale, self.size[1] / scale
-        shrink = (
-            max(1, image.width // (8 * w)),
-            max(1, image.height // (8 * h)),
-        )  # eight pixels a cell: fractions hardly matter
+        # Eight pixels a cell: fractions hardly matter.
+        shrink = max(1, image.width // (8 * w)), max(1, image.height // (8 * h))
         if max(shrink) > 1:
             image = image.reduce(shrink)
         plane = average(np.asarray(image), (h, w), (tall / shrink[1], wide / shrink[0]))
         return np.asarray(np.clip(plane / 255, 0, 1), np.float32)
 
-    def check(self) -> None:
-        """Read the file to its end, decoding no more than a small picture needs. Raises PictureError."""
-        self._preview()
+    def check(self) -> str:
+        """Read the file to its end, decoding no more than a small picture needs. "", or libjpeg's warning of something harmless.
 
-    def _preview(self) -> Image.Image:
+        Raises TruncatedError, or PictureError where samples are lost or it can't be decoded.
+        """
+        warning = ""
+        try:
+            small = self._luma(self._scale(_PREVIEW), strict=True)
+            if self.direct:
+                self._kept["preview"] = small
+        except ValueError as error:
+            warning = str(error).removeprefix("Corrupt JPEG data: ")
+        if _CUT in warning:
+            raise truncated(self.path, partly=True)
+        if any(lost in warning for lost in _LOST):
+            raise PictureError(self.path, f"is damaged: {warning}", PARTLY)
+        self._preview()
+        return warning
+
+    def _preview(self) -> Bytes:
         if "preview" not in self._kept:
-            self._kept["preview"] = self._decoded(_PREVIEW)
+            self._kept["preview"] = self._decoded(self._scale(_PREVIEW))
         return self._kept["preview"]
 
-    def _decoded(self, longest: int) -> Image.Image:
-        """Decoded at full size or a half, a quarter, an eighth of it, such that the longest side is at least `longest`."""
-        h, w = self.size
-        part = min(1.0, longest / max(h, w))
-        wanted = (-int(-w * part // 1), -int(-h * part // 1))
+    def _scale(self, longest: int) -> int:
+        """The most that a decode may divide the size by, such that the longest side is at least `longest`."""
+        return next(s for s in (8, 4, 2, 1) if s == 1 or max(self.size) >= s * longest)
+
+    def _decoded(self, scale: int) -> Bytes:
+        """Samples (h, w, C), a `scale`-th (1, 2, 4, 8) of the size, rounded up. Raises PictureError."""
+        if self.direct:
+            try:
+                return self._luma(scale, strict=False)
+            except ValueError:
+                pass  # TurboJPEG doesn't know all subsamplings; Pillow, slower, does, or has a better word for what is wrong
+        h, w = (-(-n // scale) for n in self.size)
         try:
             with refusing(self.path), JpegImageFile(BytesIO(plain(self.data, self.header))) as image:
-                image.draft("L" if self.direct else None, wanted)
-                image.decodermaxblock = (
-                    len(self.data) + 1
-                )  # in one go: between its usual pieces a thread would wait for others
+                image.draft("L" if self.direct else None, (w, h))
+                # In one go: between its usual pieces a thread would wait for others.
+                image.decodermaxblock = len(self.data) + 1
                 image.load()
                 if image.mode not in ("L", "RGB", "CMYK"):
                     raise PictureError(self.path, f"holds colours of the kind {image.mode}, which is not supported")
-                return image
+                array = np.asarray(image)
+                return array if array.ndim == 3 else array[..., None]
         except TruncatedError:
-            raise truncated(self.path) from None
+            raise truncated(self.path, partly=True) from None
 
-
-def _array(image: Image.Image) -> Bytes:
-    """An image (h, w, C)."""
-    array = np.asarray(image)
-    return array[..., None] if array.ndim == 2 else array
+    def _luma(self, scale: int, strict: bool) -> Bytes:
+        """The Y plane (h, w, 1). Raises ValueError for what TurboJPEG refuses; where `strict`, for libjpeg's first warning, too."""
+        h, w = (-(-n // scale) for n in self.size)
+        luma: Bytes = simplejpeg.decode_jpeg(
+            plain(self.data, self.header), "GRAY", min_height=h, min_width=w, strict=strict
+        )
+        return luma

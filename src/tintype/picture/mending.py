@@ -20,7 +20,9 @@ from tintype.picture.gamut import fit
 
 #: Levels of grey that a pixel may lose where it clips without being changed by it: a decoder's rounding hides them.
 SEEN = 0.33
-#: Levels that no pixel may lose: rounded, it stays within two.
+#: Levels from which on a pixel's grey is rounded to another, but for float32's own rounding.
+_CHANGED = 0.499
+#: Levels that no pixel may lose: rounded, it stays within two, also where a decoder's arithmetic is not quite ours.
 _MOST = 1.6
 #: Share of pixels that may change.
 _SHARE = 0.003
@@ -90,10 +92,25 @@ class _Judge:
             total += channel
         return np.abs(total, out=total)
 
+    def change(self, coded: Float) -> Float:
+        """Levels by which grey (N, P) is off once channels are rounded as libjpeg rounds them; from a half on it comes out changed."""
+        samples = self.coder.decode(coded)
+        chroma = samples if self.up.identity else np.rint(product(samples, self.up.weights))
+        total, part = -self.luma, np.empty_like(self.luma)
+        for factors, weight in zip(CHROMA_TO_RGB, WEIGHTS, strict=True):
+            np.multiply(chroma[0], np.float32(factors[0]), out=part)
+            part += chroma[1] * np.float32(factors[1])
+            np.rint(part, out=part)
+            part += self.luma
+            np.minimum(np.maximum(part, 0, out=part), 255, out=part)
+            part *= np.float32(weight)
+            total += part
+        return np.abs(total, out=total)
+
     def judged(self, coded: Float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """How many of each block's own pixels the coefficients (2, N, 64) change (N,), and whether one changes too much (N,)."""
-        loss = self.loss(self.chroma(coded))
-        return ((loss > SEEN) & self.up.own).sum(1), loss.max(1) > _MOST
+        change = self.change(coded)
+        return ((change > _CHANGED) & self.up.own).sum(1), change.max(1) > _MOST
 
 
 def mend(
@@ -146,7 +163,7 @@ def _inwards(judge: _Judge, coded: Float) -> Float:
     """Change of samples (2, N, 64), in [-1, 1], that would bring the pixels that clip back into the gamut."""
     unit = np.float32(1 / 255)
     chroma = judge.chroma(coded)
-    seen = judge.loss(chroma) > SEEN
+    seen = (judge.loss(chroma) > SEEN) | (judge.change(coded) > _CHANGED)
     luma, chroma = judge.luma * unit, chroma * unit
     change = np.moveaxis(fit(luma, luma, np.moveaxis(chroma, 0, -1)), -1, 0) - chroma
     change[:, ~seen] = 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import _TemporaryFileWrapper
+from typing import IO
 
 import numpy as np
 import pyvips
@@ -16,7 +19,7 @@ from tintype.errors import PictureError
 from tintype.picture.color import Bytes
 from tintype.picture.picture import Metadata, Picture
 from tintype.picture.raster import Raster, rescale
-from tintype.picture.reading import ReadOptions, check_size, page_of, truncated
+from tintype.picture.reading import ENDS_EARLY, ReadOptions, check_size, page_of, truncated
 from tintype.picture.vips import VipsPixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -41,6 +44,7 @@ _XMP = b"XML:com.adobe.xmp"
 #: No chunk but pixels may be longer, all together neither.
 _MOST_BYTES = 1 << 26
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+_CHANNELS_STORED = _CHANNELS | {3: 1}
 _PHOTOMETRIC = {0: "grey", 2: "rgb", 3: "palette", 4: "grey", 6: "rgb"}
 _LEVEL = 5  #: of deflate: a tenth larger than 9 at a third of its time
 
@@ -51,21 +55,29 @@ def read(path: Path, options: ReadOptions) -> Picture:
         chunks, whole = _chunks(path, file)
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise PictureError(path, "is corrupt: a PNG without its header")
-    width, height, bits, kind = struct.unpack_from(">IIBB", chunks[0][1])
+    width, height, bits, kind, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
     if kind not in _CHANNELS or bits not in (1, 2, 4, 8, 16):
         raise PictureError(path, f"is corrupt: a PNG of type {kind} with {bits} bits")
     check_size(path, (height, width), options)
     names = {name for name, _ in chunks}
     if b"acTL" in names:
         raise PictureError(path, "is an animation", "save one of its pictures as a PNG")
-    if not whole and not options.allow_truncated:
-        raise truncated(path)
+    if not whole and (not options.allow_truncated or interlaced):
+        raise truncated(path, partly=not interlaced)
     if b"IDAT" not in names:
         raise truncated(path, "has no pixels")
     has_alpha = kind >= 4 or b"tRNS" in names
     stored = {"bits": str(bits if kind != 3 else 8), "photometric": _PHOTOMETRIC[kind]}
     colors = _CHANNELS[kind] - (kind >= 4)
-    fail_on = "none" if options.allow_truncated else "error"
+    decoded: Path | _TemporaryFileWrapper[bytes] = path
+    there = height
+    if options.allow_truncated and not interlaced:
+        row = 1 + -(-width * bits * (1 if kind == 3 else _CHANNELS[kind]) // 8)
+        copy, there = _completed(path, row, height)
+        if not there:
+            raise truncated(path, "has no pixels")
+        if there < height:
+            decoded = copy
     page = page_of(
         path,
         (height, width),
@@ -73,18 +85,20 @@ def read(path: Path, options: ReadOptions) -> Picture:
         colors,
         has_alpha,
         _metadata(path, chunks, options),
-        lambda samples: VipsPixels(path, (height, width), samples, lambda: _load(path, fail_on)),
+        lambda samples: VipsPixels(path, (height, width), samples, lambda: _load(decoded), there),
         options,
         stored,
+        (ENDS_EARLY,) if there < height else (),
     )
     return Picture((page,), path, "png")
 
 
-def _load(path: Path, fail_on: str) -> pyvips.Image:
-    return pyvips.Image.pngload(str(path), access="sequential", fail_on=fail_on, unlimited=True)
+def _load(file: Path | _TemporaryFileWrapper[bytes]) -> pyvips.Image:
+    name = str(file) if isinstance(file, Path) else file.name
+    return pyvips.Image.pngload(name, access="sequential", fail_on="error", unlimited=True)
 
 
-def _chunks(path: Path, file: BinaryIO) -> tuple[list[tuple[bytes, bytes]], bool]:
+def _chunks(path: Path, file: IO[bytes]) -> tuple[list[tuple[bytes, bytes]], bool]:
     """All chunks (name, payload), pixels skipped (IDAT once, empty), and whether the end is there."""
     file.seek(len(SIGNATURE))
     chunks: list[tuple[bytes, bytes]] = []
@@ -111,6 +125,44 @@ def _chunks(path: Path, file: BinaryIO) -> tuple[list[tuple[bytes, bytes]], bool
             raise PictureError(path, "carries more metadata than 64 MiB", "remove it with another program")
         chunks.append((name, file.read(length)))
         file.seek(4, 1)
+
+
+def _completed(path: Path, row: int, height: int) -> tuple[_TemporaryFileWrapper[bytes], int]:
+    """A copy of a PNG with zeros for what is missing of its `height` rows of `row` bytes, and how many whole rows were there.
+
+    A decoder alone stops some rows before the last that can be unpacked, and what it gives then is anything.
+    """
+    unpack, pack, total = zlib.decompressobj(), zlib.compressobj(1), 0
+    copy = tempfile.NamedTemporaryFile(prefix="tintype-", suffix=".png")  # noqa: SIM115 - goes when nobody reads it
+    copy.write(SIGNATURE)
+
+    def put(rows: bytes) -> None:
+        if data := pack.compress(rows):
+            _put(copy, b"IDAT", data)
+
+    with path.open("rb") as file:
+        file.seek(len(SIGNATURE))
+        while len(head := file.read(8)) == 8 and not unpack.eof:
+            length, name = struct.unpack(">I4s", head)
+            end = file.tell() + length + 4
+            if name != b"IDAT":
+                copy.write(head + file.read(length + 4))
+            with suppress(zlib.error):
+                while name == b"IDAT" and length and (piece := file.read(min(length, 1 << 16))):
+                    length -= len(piece)
+                    while piece:
+                        rows = unpack.decompress(piece, 1 << 20)
+                        piece = unpack.unconsumed_tail
+                        total += len(rows)
+                        put(rows)
+            file.seek(end)
+    missing = row * height - total
+    for at in range(0, missing, 1 << 20):
+        put(bytes(min(1 << 20, missing - at)))
+    _put(copy, b"IDAT", pack.flush())
+    _put(copy, b"IEND", b"")
+    copy.flush()
+    return copy, min(height, total // row)
 
 
 def _metadata(path: Path, chunks: list[tuple[bytes, bytes]], options: ReadOptions) -> Metadata:
@@ -199,7 +251,7 @@ def _described(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
         yield b"iTXt", _XMP + bytes(5) + metadata.xmp
 
 
-def _put(file: BinaryIO, name: bytes, payload: bytes) -> None:
+def _put(file: IO[bytes], name: bytes, payload: bytes) -> None:
     file.write(struct.pack(">I", len(payload)) + name)
     file.write(payload)
     file.write(struct.pack(">I", zlib.crc32(payload, zlib.crc32(name))))

@@ -16,7 +16,7 @@ from tintype.picture.color import Bytes
 from tintype.picture.metadata import unstamp
 from tintype.picture.picture import BAND_PIXELS, Band, Metadata, Picture, Pixels, reduce_bands
 from tintype.picture.raster import Raster
-from tintype.picture.reading import ReadOptions, Samples, check_size, page_of, refusing, truncated
+from tintype.picture.reading import ENDS_EARLY, ReadOptions, Samples, check_size, ended, page_of, refusing, truncated
 
 Words = NDArray[np.uint16]
 
@@ -48,12 +48,12 @@ class _Header:
 
 @dataclass(frozen=True)
 class PnmPixels(Pixels):
-    """The samples, read band by band."""
+    """The samples, read band by band. Rows from `there` on are missing from the file, and grey; None: none may be."""
 
     path: Path
     header: _Header
     samples: Samples
-    allow_truncated: bool
+    there: int | None = None
 
     def bands(self) -> Iterator[Band]:
         """All rows in order. Raises PictureError, TruncatedError."""
@@ -61,7 +61,7 @@ class PnmPixels(Pixels):
         rows = max(1, BAND_PIXELS // width)
         with refusing(self.path), self.path.open("rb") as file:
             file.seek(self.header.start)
-            pieces = self._raw(file, rows) if self.header.kind > 3 else self._plain(file)
+            pieces = self._raw(file, rows) if self.header.kind > 3 else self.plain(file)
             waiting, have = [], 0
             for top in range(0, height, rows):
                 want = min(rows, height - top) * width * channels
@@ -73,16 +73,17 @@ class PnmPixels(Pixels):
                     have += len(piece)
                 flat = np.concatenate(waiting)
                 waiting, have = [flat[want:]], have - want
-                yield self.samples.band(top, _full_range(flat[:want].reshape(-1, width, channels), self.header))
+                band = self.samples.band(top, _full_range(flat[:want].reshape(-1, width, channels), self.header))
+                yield band if self.there is None else ended(band, self.there)
 
     def reduced(self, longest: int) -> NDArray[np.float32]:
         """The whole, reduced."""
         return reduce_bands(self.bands(), self.header.size, longest)
 
     def _missing(self, n: int) -> Words:
-        """What stands in for `n` samples that the file lacks: black."""
-        if not self.allow_truncated:
-            raise truncated(self.path)
+        """What stands in for `n` samples that the file lacks."""
+        if self.there is None:
+            raise truncated(self.path, partly=True)
         return np.zeros(n, np.uint16)
 
     def _raw(self, file: BinaryIO, rows: int) -> Iterator[Words]:
@@ -101,7 +102,7 @@ class PnmPixels(Pixels):
                 values = np.frombuffer(data, ">u2" if self.header.top > 255 else np.uint8).astype(np.uint16)
                 yield self._checked(values)
 
-    def _plain(self, file: BinaryIO) -> Iterator[Words]:
+    def plain(self, file: BinaryIO) -> Iterator[Words]:
         """A plain file's samples, a megabyte of text at a time."""
         rest = b""
         while piece := file.read(1 << 20):
@@ -152,7 +153,12 @@ def read(path: Path, options: ReadOptions) -> Picture:
     need = header.start + (header.row_bytes if header.kind > 3 else header.size[1] * header.channels) * header.size[0]
     # The cheapest plain file has a digit for each sample: less can't be whole, and a huge header with nothing behind it ends here.
     if path.stat().st_size < need and not options.allow_truncated:
-        raise truncated(path)
+        raise truncated(path, partly=True)
+    there = None
+    if options.allow_truncated:
+        there = _rows_there(path, header)
+        if not there:
+            raise truncated(path, "has no pixels")
     stored = {
         "bits": "1" if header.top == 1 else str(header.top.bit_length()),
         "photometric": "rgb" if header.channels == 3 else "grey",
@@ -166,11 +172,24 @@ def read(path: Path, options: ReadOptions) -> Picture:
         header.channels,
         False,
         Metadata(xmp=header.xmp),
-        lambda samples: PnmPixels(path, header, samples, options.allow_truncated),
+        lambda samples: PnmPixels(path, header, samples, there),
         options,
         stored,
+        (ENDS_EARLY,) if there is not None and there < header.size[0] else (),
     )
     return Picture((page,), path, "pnm")
+
+
+def _rows_there(path: Path, header: _Header) -> int:
+    """How many whole rows the file has. Raises PictureError for a plain file whose samples are no numbers."""
+    if header.kind > 3:
+        have, row = path.stat().st_size - header.start, header.row_bytes
+    else:
+        with path.open("rb") as file:
+            file.seek(header.start)
+            have = sum(len(piece) for piece in PnmPixels(path, header, Samples()).plain(file))
+        row = header.size[1] * header.channels
+    return min(header.size[0], have // row)
 
 
 def _header(path: Path, data: bytes) -> _Header:

@@ -9,12 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.errors import LimitError, PictureError, TruncatedError
+from tintype.errors import LimitError, PictureError, TruncatedError, refusal
 from tintype.picture import profiles
 from tintype.picture.color import Bytes, luma_of
 from tintype.picture.ifd import is_sound
 from tintype.picture.metadata import orientation_of
 from tintype.picture.picture import BAND_PIXELS, Band, Metadata, Page, Pixels, reduce_bands
+
+#: The remedy for a file that lacks a part, where its reader can do without.
+PARTLY = "--allow-truncated reads what is there"
+#: And where it can't.
+_WHOLE = "find a whole copy: nothing of this one can be read"
+#: The note on a picture of which a part was read.
+ENDS_EARLY = "the file ends too early: what is missing is grey"
 
 #: From raw samples (n, W, C) of a file to grey (n, W, 1) or RGB (n, W, 3), same type; alpha is already taken off.
 Convert = Callable[[Bytes], Bytes]
@@ -86,14 +93,13 @@ class refusing:
         if error is None or isinstance(error, PictureError | LimitError) or not isinstance(error, Exception):
             return
         if isinstance(error, OSError) and error.strerror:
-            raise PictureError(self.path, f"can't be read: {error.strerror}") from error
+            cause, remedy = refusal(error)
+            raise PictureError(self.path, f"can't be read: {cause}", remedy) from error
         if isinstance(error, MemoryError):
-            raise PictureError(self.path, "needs more memory than there is") from error
+            raise PictureError(self.path, "needs more memory than there is", "try --jobs 1") from error
         text = first_line(error)
         if any(word in text.lower() for word in ("truncated", "end of file", "not enough data", "unexpected eof")):
-            raise TruncatedError(
-                self.path, f"ends too early: {text}", "--allow-truncated reads what is there"
-            ) from error
+            raise TruncatedError(self.path, f"ends too early: {text}", _WHOLE) from error
         raise PictureError(self.path, f"is corrupt: {text}", "save it anew with another program") from error
 
 
@@ -116,9 +122,21 @@ def check_size(path: Path, size: tuple[int, int], options: ReadOptions) -> None:
         )
 
 
-def truncated(path: Path, what: str = "the file ends too early") -> TruncatedError:
-    """The error for a file that lacks its end."""
-    return TruncatedError(path, what, "--allow-truncated reads what is there")
+def truncated(path: Path, what: str = "the file ends too early", partly: bool = False) -> TruncatedError:
+    """The error for a file that lacks its end. `partly` says whether it can be read without."""
+    return TruncatedError(path, what, PARTLY if partly else _WHOLE)
+
+
+def ended(band: Band, there: int) -> Band:
+    """The band, rows from `there` (of the page) on grey and opaque: the file ends before them."""
+    first = max(0, there - band.top)
+    if first >= len(band.luma):
+        return band
+    most = np.iinfo(band.luma.dtype).max
+    band.luma[first:] = most // 2 + 1
+    if band.alpha is not None:
+        band.alpha[first:] = most
+    return band
 
 
 def page_of(

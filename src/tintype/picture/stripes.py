@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tintype.picture import blocks, coefficients, segments
 from tintype.picture.coefficients import Blocks, Table
@@ -28,14 +27,14 @@ _STRIPE = 1 << 21
 def colored_file(
     data: bytes,
     header: Header,
-    decode: Callable[[], Image.Image],
+    decode: Callable[[], NDArray[np.uint8]],
     notes: tuple[Segment, ...],
     chroma: Chroma,
     sampling: int,
 ) -> bytes:
     """The file `data` (clean: segments.plain) with the same luma, new chroma and `notes`.
 
-    `decode` gives its luma (mode L); chroma is reduced by `sampling` = 1 or 2 both ways. Raises ValueError where the
+    `decode` gives its luma (H, W, 1); chroma is reduced by `sampling` = 1 or 2 both ways. Raises ValueError where the
     coefficients can't be read or written.
     """
     size = header.frame.size
@@ -44,7 +43,7 @@ def colored_file(
     reading: Future[tuple[Blocks, Table]]
     with ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 2))) as pool:
         reading = pool.submit(coefficients.read_luma, data, header.frame)
-        image = decode()
+        whole = decode()[..., 0]
         table = _luma_table(header)
 
         def coded(fine: bool) -> tuple[list[tuple[Blocks, Blocks, int]], Table]:
@@ -52,7 +51,7 @@ def colored_file(
             coder = Coder(own)
 
             def stripe(top: int) -> tuple[Blocks, Blocks, int]:
-                reach = blocks.reach_of(_padded(image, top, min(height, size[0] - top), sampling), sampling)
+                reach = blocks.reach_of(_padded(whole, top, min(height, size[0] - top), sampling), sampling)
                 return blocks.code(reach, chroma.rows(reach.mean, top // sampling, (sampling, sampling)), coder)
 
             return list(pool.map(stripe, tops)), own
@@ -105,11 +104,11 @@ def _zigzag() -> NDArray[np.int64]:
     return np.array(order)
 
 
-def _padded(image: Image.Image, top: int, rows: int, sampling: int) -> NDArray[np.uint8]:
+def _padded(whole: NDArray[np.uint8], top: int, rows: int, sampling: int) -> NDArray[np.uint8]:
     """Rows of luma with one more pixel on each side, repeated at the picture's borders; rows and columns are filled up to `sampling`."""
-    width, height = image.size
+    height, width = whole.shape
     first, last = max(0, top - 1), min(height, top + rows + 1)
-    inner = np.asarray(image.crop((0, first, width, last)))
+    inner = whole[first:last]
     n, w = -(-rows // sampling) * sampling + 2, -(-width // sampling) * sampling + 2
     out = np.empty((n, w), np.uint8)
     at = 1 - (top - first)

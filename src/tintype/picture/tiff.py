@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import mmap
+import shutil
 import struct
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import _TemporaryFileWrapper
 from typing import BinaryIO
 
 import pyvips
@@ -14,7 +17,7 @@ import pyvips
 from tintype.errors import PictureError
 from tintype.picture.ifd import Directory, Header, Tag, block_of, directory_at, header_of
 from tintype.picture.picture import Metadata, Page, Picture
-from tintype.picture.reading import ReadOptions, check_size, page_of, truncated
+from tintype.picture.reading import ENDS_EARLY, ReadOptions, check_size, page_of, truncated
 from tintype.picture.vips import VipsPixels
 
 #: Tags about the layout and coding of the old samples; all others are copied.
@@ -127,16 +130,18 @@ def _page(path: Path, number: int, directory: Directory, header: Header, size: i
     try:
         layout = _layout(path, directory, header.order, where)
         check_size(path, layout.size, options)
-        if not options.allow_truncated and _ends_beyond(directory, header.order, size):
-            raise truncated(path, f"{where}ends too early")
+        there = _rows_there(directory, header.order, layout, size)
+        if there < layout.size[0] and not (options.allow_truncated and there):
+            raise truncated(path, f"{where}ends too early", partly=there > 0)
     except (ValueError, IndexError, struct.error) as error:
         raise PictureError(path, f"is corrupt: {where}lacks what a picture needs") from error
-    load = _loader(path, number, directory, layout, header, options)
+    load = _loader(path, number, directory, layout, header, there)
     stored = {"bits": str(layout.bits), "photometric": layout.photometric}
     stored["compression"] = "none" if layout.compression == 1 else "deflate"
     if layout.alpha:
         stored["alpha"] = layout.alpha
-    notes = ("the EXIF data could not be read and was left out",) if directory.damaged else ()
+    notes: tuple[str, ...] = ("the EXIF data could not be read and was left out",) if directory.damaged else ()
+    notes += (ENDS_EARLY,) if there < layout.size[0] else ()
     return page_of(
         path,
         layout.size,
@@ -144,7 +149,7 @@ def _page(path: Path, number: int, directory: Directory, header: Header, size: i
         layout.colors,
         bool(layout.alpha),
         _metadata(directory, header.order),
-        lambda samples: VipsPixels(path, layout.size, samples, load),
+        lambda samples: VipsPixels(path, layout.size, samples, load, there),
         options,
         stored,
         notes,
@@ -207,29 +212,60 @@ def _grey_palette(directory: Directory, order: str) -> bool:
     return table[:third] == table[third : 2 * third] == table[2 * third :]
 
 
-def _ends_beyond(directory: Directory, order: str, size: int) -> bool:
-    """Whether some strip or tile lies beyond the end of the file. Raises IndexError where there are none."""
-    starts, counts = (324, 325) if 324 in directory.tags else (273, 279)
+def _rows_there(directory: Directory, order: str, layout: _Layout, size: int) -> int:
+    """How many rows come before those that lie beyond the end of the file. Raises IndexError where there are none at all."""
+    tiled = 324 in directory.tags
+    starts, counts = (324, 325) if tiled else (273, 279)
     offsets = directory.tags[starts].numbers(order) if starts in directory.tags else ()
     lengths = directory.tags[counts].numbers(order) if counts in directory.tags else ()
     if not offsets:
         raise IndexError("no pixels")
-    return any(at + n > size for at, n in zip(offsets, lengths, strict=False))
+    height, width = layout.size
+    missing = [k for k, (at, n) in enumerate(zip(offsets, lengths, strict=False)) if at + n > size]
+    if not missing:
+        return height
+    rows = max(1, min(height, _number(directory, order, 323 if tiled else 278, height)))
+    across = -(-width // max(1, _number(directory, order, 322))) if tiled else 1
+    plane = (
+        -(-height // rows) * across
+    )  # where each channel has strips of its own, they come one channel after the other
+
+    def before(k: int) -> int:
+        whole = k % plane // across * rows
+        if tiled or layout.compression != 1:
+            return whole
+        # Of such a strip, a part can be read.
+        return whole + min(rows, height - whole) * max(0, size - offsets[k]) // max(1, lengths[k])
+
+    return min(before(k) for k in missing)
 
 
 def _loader(
-    path: Path, number: int, directory: Directory, layout: _Layout, header: Header, options: ReadOptions
+    path: Path, number: int, directory: Directory, layout: _Layout, header: Header, there: int
 ) -> Callable[[], pyvips.Image]:
     """Opens the page with libvips.
 
     libvips divides premultiplied colours by alpha, which can't be undone to the last bit: it is told, by two bytes
     changed on their way to it, that they are not premultiplied.
     """
-    how = {"page": number, "access": "sequential", "fail_on": "none" if options.allow_truncated else "error"}
+    how = {"page": number, "access": "sequential", "fail_on": "none" if there < layout.size[0] else "error"}
+    if there < layout.size[0]:
+        copy = _lengthened(path, layout)
+        return lambda: pyvips.Image.tiffload(copy.name, **how)
     if layout.alpha != "premultiplied":
         return lambda: pyvips.Image.tiffload(str(path), **how)
     patch = directory.tags[338].place, struct.pack(header.order + "H", 2)
     return lambda: pyvips.Image.new_from_source(_patched(path, *patch), "", **how)
+
+
+def _lengthened(path: Path, layout: _Layout) -> _TemporaryFileWrapper[bytes]:
+    """A copy of a file that ends too early, with as many zeros at its end as the page can have bytes: libvips reads no part of a strip."""
+    copy = tempfile.NamedTemporaryFile(prefix="tintype-", suffix=".tif")  # noqa: SIM115 - goes when nobody reads it
+    with path.open("rb") as file:
+        shutil.copyfileobj(file, copy)
+    copy.truncate(copy.tell() + 2 * layout.size[0] * layout.size[1] * layout.channels)
+    copy.flush()
+    return copy
 
 
 def _patched(path: Path, at: int, new: bytes) -> pyvips.Source:

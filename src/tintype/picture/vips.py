@@ -11,21 +11,23 @@ import pyvips
 from numpy.typing import NDArray
 
 from tintype.errors import PictureError
+from tintype.picture.color import Bytes
 from tintype.picture.libvips import prepare
 from tintype.picture.picture import BAND_PIXELS, Band, Pixels, reduce_bands
-from tintype.picture.reading import Samples, refusing
+from tintype.picture.reading import Samples, ended, refusing
 
 _TYPES = {"uchar": np.uint8, "ushort": np.uint16}
 
 
 @dataclass(frozen=True)
 class VipsPixels(Pixels):
-    """Pixels of a page of `size` (H, W) that `load` opens, sequentially."""
+    """Pixels of a page of `size` (H, W) that `load` opens, sequentially. Rows from `there` on are missing from the file, and grey."""
 
     path: Path
     size: tuple[int, int]
     samples: Samples
     load: Callable[[], pyvips.Image]
+    there: int
 
     def bands(self) -> Iterator[Band]:
         """All rows in order. Raises PictureError, TruncatedError."""
@@ -41,8 +43,15 @@ class VipsPixels(Pixels):
             region = pyvips.Region.new(image)
             for top in range(0, height, rows):
                 n = min(rows, height - top)
-                data = np.frombuffer(region.fetch(0, top, width, n), _TYPES[image.format])
-                yield self.samples.band(top, data.reshape(n, width, image.bands))
+                yield ended(self.samples.band(top, self._rows(image, region, top, n)), self.there)
+
+    def _rows(self, image: pyvips.Image, region: pyvips.Region, top: int, n: int) -> Bytes:
+        """Samples (n, W, C) from row `top` on; of missing rows, any."""
+        good = max(0, min(n, self.there - top))
+        shape = image.width, image.bands
+        rows = np.frombuffer(region.fetch(0, top, image.width, good) if good else b"", _TYPES[image.format])
+        rows = rows.reshape(good, *shape)
+        return rows if good == n else np.concatenate([rows, np.zeros((n - good, *shape), rows.dtype)])
 
     def reduced(self, longest: int) -> NDArray[np.float32]:
         """The whole, reduced."""

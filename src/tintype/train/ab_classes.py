@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tintype.cielab import CLASSES
 from tintype.methods import ab_classes
-from tintype.methods.ab_classes import CLASSES, NEIGHBOURS, SIGMA, TIE
+from tintype.methods.ab_classes import NEIGHBOURS, SIGMA, TIE
 from tintype.methods.method import Decode
 
 Prior = NDArray[np.float64]

@@ -14,10 +14,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tintype.errors import UsageError
+from tintype.errors import SaveError, UsageError
 from tintype.train.sources import Member, Place, members, places
 
 #: A (source, label) pair with fewer pictures than this joins the rest of its source as one topic.
@@ -28,6 +29,9 @@ _CHUNK, _AHEAD = 64, 8
 _MOST_PIXELS = 10**8
 #: Of the pictures that can't be decoded, so many are named; all are counted, and listed in skipped.txt.
 _NAMED = 5
+
+#: Pixels (H, W, 3), source, label.
+Decoded = tuple[NDArray[np.uint8], str, str]
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,17 +60,21 @@ class Pack:
 def pack_of(names: Iterable[str], folder: Path, short: int, workers: int = 2) -> Pack:
     """The pictures of all places called `names`, decoded into `folder` unless they are there already, short side at most `short` pixels.
 
-    What can't be decoded is left out, counted, and listed in the folder's skipped.txt. Raises UsageError where a place
-    can't be read or nothing is left.
+    What can't be decoded is left out, counted, and listed in the folder's skipped.txt. Of several processes that ask at once,
+    one decodes. Raises UsageError where a place can't be read or nothing is left, and SaveError where `folder` can't be written.
     """
     found = [p for name in names for p in places(name)]
     recipe = {"places": [[p.path, p.key] for p in found], "short": short}
     done = folder / "recipe.json"
-    if not (done.exists() and json.loads(done.read_text()) == recipe):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        done.unlink(missing_ok=True)
-        _write(found, folder, short, workers)
-        done.write_text(json.dumps(recipe))
+        with FileLock(folder / "lock"):
+            if not (done.exists() and json.loads(done.read_text()) == recipe):
+                done.unlink(missing_ok=True)
+                _write(found, folder, short, workers)
+                done.write_text(json.dumps(recipe))
+    except OSError as error:
+        raise SaveError(folder, f"can't be written: {error.strerror or error}") from None
     table = np.load(folder / "index.npz")
     if not len(table["index"]):
         raise UsageError(f"{', '.join(names)}: no picture there can be decoded; see {folder / 'skipped.txt'}")
@@ -79,7 +87,8 @@ def _write(found: list[Place], folder: Path, short: int, workers: int) -> None:
     names: list[tuple[str, str]] = []
     skipped: list[str] = []
     at = 0
-    with (folder / "pixels.u8").open("wb") as file:
+    part = folder / "pixels.part"  # another run may be reading the file that is there
+    with part.open("wb") as file:
         for picture in _decoded(found, short, workers):
             if isinstance(picture, str):
                 skipped.append(picture)
@@ -91,21 +100,23 @@ def _write(found: list[Place], folder: Path, short: int, workers: int) -> None:
             names.append((source, label))
         if not at:
             file.write(b"\0")  # an empty file can't be mapped
+    part.replace(folder / "pixels.u8")
     (folder / "skipped.txt").write_text("".join(f"{line}\n" for line in skipped))
     if skipped:
-        _LOG.warning("%d pictures can't be decoded and are left out: %s ...", len(skipped), "; ".join(skipped[:_NAMED]))
+        named = "; ".join(skipped[:_NAMED]) + (" ..." if len(skipped) > _NAMED else "")
+        _LOG.warning("left out, as they can't be decoded (pictures: %d): %s", len(skipped), named)
     topic, topics = _topics(names)
     source_number = np.unique([source for source, _ in names], return_inverse=True)[1] if names else np.zeros(0, int)
     table = np.array(index, np.int64).reshape(-1, 3)
     np.savez(folder / "index.npz", index=table, source=source_number, topic=topic, topics=topics, skipped=len(skipped))
 
 
-def _decoded(found: list[Place], short: int, workers: int) -> Iterator[tuple[NDArray[np.uint8], str, str] | str]:
+def _decoded(found: list[Place], short: int, workers: int) -> Iterator[Decoded | str]:
     """Pictures in order, or why one is none. A few chunks are under way at a time, so that memory does not grow with the places."""
     stream = (m for p in found for m in members(p))
     chunks = iter(lambda: list(islice(stream, _CHUNK)), [])
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        under_way: deque[Future[list[tuple[NDArray[np.uint8], str, str] | str]]] = deque()
+        under_way: deque[Future[list[Decoded | str]]] = deque()
         for chunk in chunks:
             under_way.append(pool.submit(_decode, chunk, short))
             if len(under_way) >= _AHEAD:
@@ -114,11 +125,16 @@ def _decoded(found: list[Place], short: int, workers: int) -> Iterator[tuple[NDA
             yield from task.result()
 
 
-def _decode(chunk: list[Member], short: int) -> list[tuple[NDArray[np.uint8], str, str] | str]:
-    out: list[tuple[NDArray[np.uint8], str, str] | str] = []
+def _decode(chunk: list[Member | str], short: int) -> list[Decoded | str]:
+    out: list[Decoded | str] = []
     for member in chunk:
+        if isinstance(member, str):
+            out.append(member)
+            continue
         try:
             out.append((_pixels(member.data, short), member.source, member.label))
+        except UnidentifiedImageError:  # whose text names an object in memory
+            out.append(f"{member.name}: is no picture, or of a kind that is not read here")
         except Exception as error:  # a decoder may raise anything on broken data
             out.append(f"{member.name}: {' '.join(str(error).split()) or type(error).__name__}")
     return out

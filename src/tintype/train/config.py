@@ -8,11 +8,13 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from tintype.errors import UsageError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Optimizer:
 class Schedule:
     """How the learning rate goes. `plateau`: times `factor` after `patience` epochs without a better validation loss, down to `floor`.
 
-    `cosine` and `one-cycle`: over all steps, after `warm_up` steps of rising, down to `floor` times the peak.
+    `cosine` and `one-cycle`: over all steps, after `warm_up` steps of rising (one-cycle: three tenths of all, where it is 0), down to
+    `floor` times the peak.
     """
 
     name: Literal["constant", "plateau", "cosine", "one-cycle"] = "constant"
@@ -65,7 +68,7 @@ class Config:
     phases: tuple[Phase, ...]
     net: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
-    backbone: str = ""  #: file with the frozen network's weights; without, that part learns from scratch
+    backbone: str = ""  #: name of the card (tintype models get), or file, of the frozen network's weights; without, that part learns from scratch
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     steps_per_epoch: int = 0  #: 0: once through the pictures
@@ -92,6 +95,14 @@ class Config:
         """Of all phases together."""
         return sum(p.epochs for p in self.phases)
 
+    def steps_of(self, phase: Phase, pictures: int, processes: int = 1) -> int:
+        """Optimizer steps in one of a phase's epochs, on so many pictures: `processes` take a batch each in every step."""
+        return self.steps_per_epoch or max(1, pictures // (phase.batch * processes))
+
+    def steps(self, pictures: int, processes: int = 1) -> int:
+        """Optimizer steps of the whole run."""
+        return sum(p.epochs * self.steps_of(p, pictures, processes) for p in self.phases)
+
     def phase_of(self, epoch: int) -> Phase:
         """The phase that the epoch (from 0) belongs to."""
         for phase in self.phases:
@@ -102,7 +113,12 @@ class Config:
 
 
 def read(path: Path) -> Config:
-    """The run that the YAML file `path` says. Raises UsageError, which names file, line, key and the nearest known key."""
+    """The run that the YAML file `path` says; see `read_as`."""
+    return read_as(path, Config)
+
+
+def read_as(path: Path, kind: type[T]) -> T:
+    """The dataclass `kind` that the YAML file `path` says. Raises UsageError, which names file, line, key and the nearest known key."""
     try:
         node = yaml.compose(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
@@ -111,8 +127,8 @@ def read(path: Path) -> Config:
         raise UsageError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(node, yaml.MappingNode):
         raise UsageError(f"{path}: is no list of keys and values")
-    config: Config = _Reader(path).made(node, Config, "")
-    return config
+    made: T = _Reader(path).made(node, kind, "")
+    return made
 
 
 def system_of(path: Path) -> str:
@@ -124,8 +140,8 @@ def system_of(path: Path) -> str:
     return str(raw.get("system") or raw.get("net")) if isinstance(raw, dict) else ""
 
 
-def written(config: Config) -> str:
-    """The config as YAML, every key in it."""
+def written(config: Any) -> str:
+    """A dataclass as YAML, every key in it; `read_as` reads it back."""
     text: str = yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
     return text
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tintype.cielab import CLASSES
 from tintype.errors import UsageError
-from tintype.methods.ab_classes import CLASSES
 from tintype.train.ab_classes import soften
 
 Criterion = Callable[[Tensor, Tensor], Tensor]

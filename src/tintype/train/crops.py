@@ -6,6 +6,8 @@ crops that it would have seen, with any number of workers and processes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,9 +17,30 @@ from torch.utils.data import Dataset
 
 from tintype.errors import UsageError
 from tintype.train.cache import Pack
-from tintype.train.config import Config, Phase
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+#: Numbers of a pack's pictures, (K,).
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How crops of `size` x `size` pixels are drawn from pictures.
+
+    Each shows a share in `area` of its picture's square, its ratio changed by at most a factor of e^`stretch` either way; without `area`,
+    the whole picture squeezed to the square. A share `spoil` of the inputs is aged, with `flip` every other crop mirrored.
+    A source's pictures are drawn with its size to the power 1 - `balance`, so that large ones do not rule; with 0 every
+    picture comes once before any comes again.
+    """
+
+    size: int
+    area: tuple[float, float] | None = None
+    stretch: float = 0.0
+    spoil: float = 0.0
+    flip: bool = True
+    balance: float = 0.0
+    seed: int = 0
 
 
 class Crops(Dataset[dict[str, Tensor | int]]):
@@ -26,62 +49,52 @@ class Crops(Dataset[dict[str, Tensor | int]]):
     Each is `luma` (1, S, S) float in [0, 1], perhaps aged; `rgb` (3, S, S) uint8 as it was; its picture's `topic` and, where the pack has views, its `view` (K,).
     """
 
-    def __init__(
-        self,
-        pack: Pack,
-        rows: NDArray[np.int64],
-        config: Config,
-        phase: Phase,
-        epoch: int,
-        count: int,
-    ) -> None:
-        self.pack, self.rows, self.config, self.phase, self.epoch, self.count = pack, rows, config, phase, epoch, count
-        turns = -(-count // len(rows)) if not config.balance else 0
-        self.order = [
-            np.random.default_rng([config.seed, epoch, 0, turn]).permutation(len(rows)) for turn in range(turns)
-        ]
-        # Sources are drawn by a power of their size, so that large ones do not rule.
+    def __init__(self, pack: Pack, rows: Rows, cut: Cut, epoch: int, count: int) -> None:
+        self.pack, self.rows, self.cut, self.epoch, self.count = pack, rows, cut, epoch, count
+        turns = -(-count // len(rows)) if not cut.balance else 0
+        self.order = [np.random.default_rng([cut.seed, epoch, 0, turn]).permutation(len(rows)) for turn in range(turns)]
         sources = pack.source[rows]
-        weight = (np.bincount(sources).astype(float) ** -config.balance)[sources]
+        sizes = np.bincount(sources).clip(1)  # a source may have all its pictures in the other part
+        weight = (sizes.astype(float) ** -cut.balance)[sources]
         self.cumulative = np.cumsum(weight / weight.sum())
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, i: int) -> dict[str, Tensor | int]:
-        rng = np.random.default_rng([self.config.seed, self.epoch, 1, i])
+        rng = np.random.default_rng([self.cut.seed, self.epoch, 1, i])
         rgb, row = self._rgb(i, rng)
         luma = luma_of(rgb)
-        if rng.random() < self.config.spoil:
+        if rng.random() < self.cut.spoil:
             luma = spoil(luma, rng)
         return _example(self.pack, row, luma, rgb)
 
     def _rgb(self, i: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
-        if self.config.balance:
+        if self.cut.balance:
             place = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.rows) - 1)
         else:  # every picture once before any comes again
             turn, place = divmod(i, len(self.rows))
             place = int(self.order[turn][place])
         row = int(self.rows[place])
         picture = self.pack.picture(row)
-        rgb = whole(picture, self.phase.size) if self.phase.area is None else self._cut(picture, self.phase.area, rng)
-        return np.array(rgb[:, ::-1] if self.config.flip and rng.random() < 0.5 else rgb), row
+        rgb = whole(picture, self.cut.size) if self.cut.area is None else self._part(picture, self.cut.area, rng)
+        return np.array(rgb[:, ::-1] if self.cut.flip and rng.random() < 0.5 else rgb), row
 
-    def _cut(
+    def _part(
         self, picture: NDArray[np.uint8], area: tuple[float, float], rng: np.random.Generator
     ) -> NDArray[np.uint8]:
         h, w = picture.shape[:2]
         side = np.sqrt(rng.uniform(*area)) * min(h, w)
-        stretch = np.exp(rng.uniform(-self.phase.stretch, self.phase.stretch))
+        stretch = np.exp(rng.uniform(-self.cut.stretch, self.cut.stretch))
         ch, cw = min(h, side / np.sqrt(stretch)), min(w, side * np.sqrt(stretch))
         y, x = rng.uniform(0, h - ch), rng.uniform(0, w - cw)
-        return resized(picture, self.phase.size, (x, y, x + cw, y + ch))
+        return resized(picture, self.cut.size, (x, y, x + cw, y + ch))
 
 
 class Whole(Dataset[dict[str, Tensor | int]]):
     """The pictures `rows`, each squeezed to S x S, not aged and not flipped: for validation. Fields as `Crops`."""
 
-    def __init__(self, pack: Pack, rows: NDArray[np.int64], size: int) -> None:
+    def __init__(self, pack: Pack, rows: Rows, size: int) -> None:
         self.pack, self.rows, self.size = pack, rows, size
 
     def __len__(self) -> int:
@@ -115,10 +128,18 @@ def resized(picture: NDArray[np.uint8], size: int, box: tuple[float, float, floa
     return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR, box))
 
 
-def split(pack: Pack, config: Config) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of the pictures to train on and of those held out, by the seed. Raises UsageError where there are too few."""
-    order = np.random.default_rng([config.seed, 1]).permutation(len(pack))
-    out = min(config.validation_most, max(1, round(config.validation * len(pack))))
+def everything(pack: Pack) -> Rows:
+    """All pictures of a pack."""
+    return np.arange(len(pack))
+
+
+def split(pack: Pack, share: float, most: int, seed: int) -> tuple[Rows, Rows]:
+    """The pictures to train on, and those held out: a `share` of all, at least one and at most `most`, drawn by the seed.
+
+    Raises UsageError where there are too few.
+    """
+    order = np.random.default_rng([seed, 1]).permutation(len(pack))
+    out = min(most, max(1, round(share * len(pack))))
     if len(pack) < 2:
         raise UsageError("one picture is not enough: one is held out to validate, and another is needed to train on")
     return np.sort(order[out:]), np.sort(order[:out])

@@ -15,20 +15,21 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tintype.errors import UsageError
 from tintype.methods import ab_classes
-from tintype.nets.autoencoder import Autoencoder
 from tintype.nets.tint import Tint
-from tintype.train import fit, outputs, systems
+from tintype.train import checkpoints, fit, outputs, systems
 from tintype.train.config import Config, read
+from tintype.train.quiet import quiet
 from tintype.train.views import Seeing, load_classifier
+from tintype.weights import named
 
 #: Tensors with fewer numbers stay float32: they weigh nothing, and biases need the precision most.
 HALF_FROM = 1024
 
 
 def load(run: Path, averaged: bool = True) -> Tint:
-    """The network of a run folder, with its averaged (or last) weights, for inference."""
+    """The network of a run folder, with its averaged (or last) weights, for inference. Raises UsageError where there is none."""
     config = fit.Config.read(run / "config.yaml")
-    state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
+    state = checkpoints.read(run / "checkpoint.pt", ("net", "average"))
     weights = state["net"]
     if averaged:
         weights = {k.removeprefix("module."): v for k, v in state["average"].items() if k.startswith("module.")}
@@ -39,10 +40,15 @@ def load(run: Path, averaged: bool = True) -> Tint:
 
 
 def export_colors(net: nn.Module, path: Path, about: Mapping[str, str], half: bool = True) -> None:
-    """`export` of a network of any kind: its answer becomes chroma or, of classes, stays logits."""
-    name = "logits" if net.output == "classes" else "mean"
-    fixed = isinstance(net, Autoencoder)
-    export(Colors(net).eval(), path, [name], about, half, int(about["longest"]) if fixed else 0)
+    """`export` of a network of any kind: its answer becomes chroma or, of classes, stays logits.
+
+    Raises UsageError where about["longest"] is not the one size that the network takes.
+    """
+    name = "logits" if outputs.kind_of(net) == "classes" else "mean"
+    size = int(str(net.multiple)) if net.fixed else 0
+    if size and about["longest"] != str(size):
+        raise UsageError(f"{about['system']} takes pictures of {size} x {size} pixels, no other longest side")
+    export(Colors(net).eval(), path, [name], about, half, size)
 
 
 def about_tint(net: Tint, longest: int, temperature: float, gain: float) -> dict[str, str]:
@@ -88,7 +94,7 @@ class Colors(nn.Module):
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        self.kind: outputs.Kind = net.output  # type: ignore[assignment]
+        self.kind = outputs.kind_of(net)
 
     def forward(self, luma: Tensor) -> Tensor:
         answer = self.net(luma)
@@ -100,27 +106,27 @@ def of_run(run: Path) -> tuple[nn.Module, dict[str, str]]:
     config = read(run / "config.yaml")
     net = systems.network(config)
     path = run / "checkpoints" / "best.ckpt"
+    state = checkpoints.read(path, ("state_dict",))["state_dict"]
     try:
-        state = torch.load(path, "cpu", weights_only=True)["state_dict"]
         net.load_state_dict({k.removeprefix("net."): v for k, v in state.items() if k.startswith("net.")})
-    except Exception as error:
-        raise UsageError(f"{path}: holds no weights of {config.system}: {str(error).splitlines()[0]}") from None
+    except RuntimeError as error:
+        raise UsageError(f"{path}: holds no weights of {config.system}: {checkpoints.first_line(error)}") from None
     if config.backbone and systems.system(config.system).backbone == "inception-resnet-v2":
-        net = Seeing(net, load_classifier(Path(config.backbone)))
+        net = Seeing(net, load_classifier(named(config.backbone)))
     return net.eval(), about(config, net)
 
 
 def about(config: Config, net: nn.Module) -> dict[str, str]:
     """What the file of a network trained by `config` is to say of it: see methods.neural."""
-    classes, last = net.output == "classes", config.phases[-1]
+    classes, last = outputs.kind_of(net) == "classes", config.phases[-1]
     return {
         "system": config.system,
         "space": "ab" if classes else "chroma",
         "centres": json.dumps(ab_classes.centres().tolist() if classes else []),
-        "square": str(int(last.area is None)),
+        "square": str(int(bool(net.fixed) or last.area is None)),
         "multiple": str(net.multiple),
         "stride": str(net.stride),
-        "longest": str(last.size),
+        "longest": str(net.multiple if net.fixed else last.size),
         "temperature": str(ab_classes.TEMPERATURE),
         "gain": "1",
     }
@@ -136,16 +142,17 @@ def export(
     fold(net)
     side = int(about["multiple"])
     height, width = (torch.export.Dim(n, min=1, max=64) * side for n in ("rows", "columns"))
-    program = torch.onnx.export(
-        net,
-        (torch.rand(1, 1, size or 6 * side, size or 8 * side),),
-        input_names=["luma"],
-        output_names=list(names),
-        dynamic_shapes=None if size else {"luma": {2: height, 3: width}},
-        opset_version=20,
-        dynamo=True,
-        verbose=False,
-    )
+    with quiet():
+        program = torch.onnx.export(
+            net,
+            (torch.rand(1, 1, size or 6 * side, size or 8 * side),),
+            input_names=["luma"],
+            output_names=list(names),
+            dynamic_shapes=None if size else {"luma": {2: height, 3: width}},
+            opset_version=20,
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None  # it is where no file name is given
     model = program.model_proto
     model.graph.doc_string = ""

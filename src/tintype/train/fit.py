@@ -7,27 +7,34 @@ step), written whole or not at all; starting the same command again goes on from
 from __future__ import annotations
 
 import csv
-import os
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import swa_utils
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from tintype.errors import UsageError
 from tintype.nets.tint import CHROMA_SCALE, Tint
-from tintype.train import data, losses
+from tintype.train import checkpoints, guard, losses
+from tintype.train.cache import Pack, pack_of
+from tintype.train.centres import centres
+from tintype.train.config import read_as, written
+from tintype.train.crops import Crops, Cut, everything
+from tintype.train.lesson import Lesson, load_teacher
 
-#: glibc gives every freed activation back to the kernel by default; the page faults then cost ten times the arithmetic.
-ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000", "MALLOC_TOP_PAD_": "268435456"}
+#: Pictures are kept with at most this short side, in pixels.
+SHORT = 168
+#: Crops change their ratio by up to a third either way: part of the data was squeezed to a square at its home.
+STRETCH = 0.29
+
+Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Config:
     teacher_weight: float
     weight_decay: float
     spoil: float
+    balance: float
     learning_rate: float
     phases: tuple[Phase, ...]
 
@@ -68,40 +76,8 @@ class Config:
 
     @classmethod
     def read(cls, path: Path) -> Config:
-        """The config in the YAML file `path`. Raises ValueError for a key that is unknown or missing."""
-        raw: Any = yaml.safe_load(path.read_text())
-        fields = set(cls.__dataclass_fields__)
-        if set(raw) != fields:
-            raise ValueError(
-                f"{path}: unknown keys {sorted(set(raw) - fields)}, missing keys {sorted(fields - set(raw))}"
-            )
-        phases = tuple(Phase(**{**p, "area": tuple(p["area"])}) for p in raw.pop("phases"))
-        values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        return cls(**values, phases=phases)
-
-
-def centres(pack: data.Pack, count: int, seed: int) -> Tensor:
-    """`count` chroma classes (count, 2): k-means over the data's chroma histogram, counts to the power 0.4 so that rare colours get classes too."""
-    rng = np.random.default_rng(seed)
-    some = rng.choice(len(pack.index), min(3000, len(pack.index)), replace=False)
-    rgb = np.concatenate([pack.picture(int(i))[::4, ::4].reshape(-1, 3) for i in some]).astype(np.float32) / 255
-    _, chroma = losses.split(torch.from_numpy(rgb).T[None, :, :, None])
-    points = chroma[0, :, :, 0].T.numpy()
-    histogram, xs, ys = np.histogram2d(points[:, 0], points[:, 1], bins=128, range=[[-0.5, 0.5]] * 2)
-    x, y = np.nonzero(histogram)
-    spots = torch.from_numpy(np.stack([(xs[x] + xs[x + 1]) / 2, (ys[y] + ys[y + 1]) / 2], 1)).float()
-    weight = torch.from_numpy(histogram[x, y] ** 0.4).float()
-    chance = histogram[x, y] ** 0.4
-    means = spots[torch.from_numpy(rng.choice(len(spots), count, replace=False, p=chance / chance.sum()))]
-    for _ in range(60):
-        nearest = torch.cdist(spots, means).argmin(1)
-        total = torch.zeros(count).index_add_(0, nearest, weight)
-        means = torch.where(
-            total[:, None] > 0,
-            torch.zeros(count, 2).index_add_(0, nearest, spots * weight[:, None]) / total.clamp_min(1e-9)[:, None],
-            means,
-        )
-    return means
+        """The config in the YAML file `path`. Raises UsageError, which names file, line and key."""
+        return read_as(path, cls)
 
 
 def build_net(config: Config, table: Tensor, topics: int) -> Tint:
@@ -114,40 +90,18 @@ def learning_rate(config: Config, step: int) -> float:
     if step < 500:
         return config.learning_rate * (step + 1) / 500
     t = (step - 500) / max(1, config.steps - 500)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * t))))
-
-
-class Lesson(nn.Module):
-    """A teacher's features to be told from the student's deepest ones: (N, w32, H/32, W/32) -> (N, C, H/32, W/32).
-
-    A classifier that has seen a million labelled pictures in colour says what is where; the trunk learns to say the same
-    from luma alone (Romero et al. 2015, FitNets). Teacher and lesson are for training only; neither is exported.
-    """
-
-    def __init__(self, teacher: nn.Module, width: int) -> None:
-        super().__init__()
-        self.teach = [teacher]  # in a list, so that it is no part of the checkpoint
-        with torch.no_grad():
-            channels = teacher(torch.zeros(1, 3, 64, 64)).shape[1]
-        self.answer = nn.Conv2d(width, channels, 1)
-        self.standard = nn.BatchNorm2d(channels, affine=False)
-
-    def forward(self, deepest: Tensor, rgb: Tensor) -> Tensor:
-        """Mean squared error between answer and the teacher's features of `rgb` (N, 3, H, W) in [0, 1], which are standardized: 1 is ignorance."""
-        with torch.no_grad():
-            wanted = self.standard(self.teach[0](rgb).float())
-        return F.mse_loss(self.answer(deepest).float(), wanted)
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * t)))
 
 
 def loss_of(
-    net: Tint, lesson: Lesson | None, batch: list[Tensor], lookup: Tensor, config: Config, step: int, device: str
+    net: Tint, lesson: Lesson | None, batch: Batch, lookup: Tensor, config: Config, step: int, device: str
 ) -> tuple[Tensor, dict[str, float]]:
     """The training loss of one batch and its parts.
 
     The class loss looks at every other row and column of the output only, shifted from step to step: a quarter of the
     cost of the log-softmax over all classes, and the same gradient on average.
     """
-    luma, bytes_, topic = (t.to(device, non_blocking=True) for t in batch)
+    luma, bytes_, topic = (batch[k].to(device, non_blocking=True) for k in ("luma", "rgb", "topic"))
     rgb = bytes_.float() / 255
     true_luma, chroma = losses.split(F.avg_pool2d(rgb, Tint.stride))
     with torch.autocast(device, torch.bfloat16, enabled=has_bfloat16(device)):
@@ -178,17 +132,16 @@ def has_bfloat16(device: str) -> bool:
     return device != "cpu" or torch.cpu._is_avx512_bf16_supported()
 
 
-def batches(config: Config, pack: data.Pack, step: int, workers: int) -> Iterator[list[Tensor]]:
-    """Batches from `step` to the end of the schedule, phase after phase. A resumed run draws new crops, not the old ones again."""
-    before = 0
+def batches(config: Config, pack: Pack, step: int, workers: int) -> Iterator[Batch]:
+    """Batches from `step` to the end of the schedule, phase after phase. A resumed run sees the crops that it would have seen."""
+    rows, before = everything(pack), 0
     for number, phase in enumerate(config.phases):
-        todo = before + phase.steps - max(step, before)
-        if todo > 0:
-            seed = config.seed + 1000 * number + step
-            crops = data.Crops(pack, phase.size, phase.area, config.spoil, seed)
-            loader = iter(DataLoader(crops, phase.batch, num_workers=workers, prefetch_factor=4 if workers else None))
-            for _ in range(todo):
-                yield next(loader)
+        done = max(0, step - before)
+        if done < phase.steps:
+            cut = Cut(phase.size, phase.area, STRETCH, config.spoil, True, config.balance, config.seed)
+            crops = Crops(pack, rows, cut, number, phase.steps * phase.batch)
+            rest = Subset(crops, range(done * phase.batch, len(crops)))
+            yield from DataLoader(rest, phase.batch, num_workers=workers, prefetch_factor=4 if workers else None)
         before += phase.steps
 
 
@@ -203,13 +156,12 @@ class Training:
     lesson: Lesson | None
     step: int = 0
 
-    def advance(self, batch: list[Tensor], lookup: Tensor, device: str) -> dict[str, float]:
-        """One optimizer step; the loss's parts. Raises FloatingPointError where the loss is not finite; nothing is changed then."""
+    def advance(self, batch: Batch, lookup: Tensor, device: str, bad: Path) -> dict[str, float]:
+        """One optimizer step; the loss's parts. Raises LossError where the loss is not finite; nothing is changed then, and the batch is in the file `bad`."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
         loss, parts = loss_of(self.net, self.lesson, batch, lookup, self.config, self.step, device)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}")
+        guard.check(loss, batch, f"step {self.step}", bad)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -221,17 +173,20 @@ class Training:
         return parts
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint whole or not at all."""
-        part = path.with_suffix(".part")
+        """Write a checkpoint, whole or not at all. Raises SaveError."""
         state = {name: each.state_dict() for name, each in self._parts().items()}
-        torch.save({**state, "step": self.step}, part)
-        part.replace(path)
+        checkpoints.write({**state, "step": self.step}, path)
 
     def restore(self, path: Path) -> None:
-        """Go back to where a checkpoint was written."""
-        state = torch.load(path, weights_only=True)
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        """Go back to where a checkpoint was written. Raises UsageError for one that is damaged or of another plan."""
+        parts = self._parts()
+        state = checkpoints.read(path, [*parts, "step"])
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+        except (KeyError, ValueError, RuntimeError) as error:
+            cause = checkpoints.first_line(error)
+            raise UsageError(f"{path}: is of another network; choose another folder for this run ({cause})") from None
         self.step = state["step"]
 
     def _parts(self) -> dict[str, Any]:
@@ -239,7 +194,7 @@ class Training:
         return parts if self.lesson is None else {**parts, "lesson": self.lesson}
 
 
-def begin(config: Config, pack: data.Pack, device: str, teacher: nn.Module | None) -> Training:
+def begin(config: Config, pack: Pack, device: str, teacher: nn.Module | None) -> Training:
     """A training at step 0: random weights by the config's seed, classes from the data."""
     torch.manual_seed(config.seed)
     table = centres(pack, config.classes, config.seed)
@@ -265,64 +220,38 @@ def _moving_average(decay: float) -> Any:
     return make(decay)
 
 
-def load_teacher(config: Config, path: Path | None) -> nn.Module | None:
-    """The teacher that `config` asks for: a TorchScript file that maps RGB (N, 3, H, W) in [0, 1] to features (N, C, H/32, W/32).
-
-    Raises UsageError where it asks for one and none is named.
-    """
-    if not config.teacher_weight:
-        return None
-    if path is None:
-        raise UsageError(
-            "this config has a teacher_weight: name the teacher's file (--teacher), or set teacher_weight to 0"
-        )
-    teacher: nn.Module = torch.jit.load(path)  # type: ignore[no-untyped-call]
-    return teacher.eval()
-
-
 def fit(
     config: Config,
-    packs: list[Path],
+    data: Sequence[str],
     run: Path,
     cache: Path,
     device: str = "cpu",
     workers: int = 1,
     teacher: Path | None = None,
 ) -> None:
-    """Train as `config` says on the Parquet files `packs`, or go on where the run folder `run` stopped.
+    """Train as `config` says on the places `data` (see train.sources), decoded into `cache`, or go on where the run folder `run` stopped.
 
-    Raises FloatingPointError where the loss is not finite; the batch is then in the run folder. Raises UsageError where
-    the config asks for a teacher and none is given.
+    Raises LossError where the loss is not finite; the batch is then in the run folder. Raises UsageError where the config
+    asks for a teacher and none is given, and for places and checkpoints that can't be used; SaveError where the folder can't be written.
     """
-    adviser = load_teacher(config, teacher)
-    data.build(packs, cache)
-    pack = data.load(cache)
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(yaml.safe_dump({**vars(config), "phases": [vars(p) for p in config.phases]}))
+    adviser = load_teacher(config.teacher_weight, teacher)
+    pack = pack_of(data, cache, SHORT)
     training = begin(config, pack, device, adviser)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         training.restore(checkpoint)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text(written(config))
     lookup = losses.class_lookup(training.net.get_buffer("centres"))
     training.net.train()
     began, shown = time.time(), dict[str, float]()
     with (run / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
         for batch in batches(config, pack, training.step, workers):
-            try:
-                parts = training.advance(batch, lookup, device)
-            except FloatingPointError as error:
-                torch.save(batch, run / "bad-batch.pt")
-                raise FloatingPointError(f"{error}; the batch is in {run / 'bad-batch.pt'}") from None
+            parts = training.advance(batch, lookup, device, run / "bad-batch.pt")
             shown = {k: 0.98 * shown.get(k, v) + 0.02 * v for k, v in parts.items()}
             if training.step % 100 == 0:
                 log.writerow([training.step, round(time.time() - began), *(f"{v:.4f}" for v in shown.values())])
                 file.flush()
             if training.step % 500 == 0 or training.step == config.steps:
                 training.save(checkpoint)
-
-
-def with_allocator(argv: list[str]) -> None:
-    """Start this process again under ALLOCATOR, unless it already runs so (glibc reads these only at start)."""
-    if os.environ.get("MALLOC_MMAP_MAX_") != ALLOCATOR["MALLOC_MMAP_MAX_"]:
-        os.execvpe(argv[0], argv, {**os.environ, **ALLOCATOR})

@@ -8,9 +8,10 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
@@ -19,7 +20,7 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
-from torch.utils.data import default_collate
+from torch.utils.data import DataLoader, default_collate
 
 from tintype.train.task import Task
 
@@ -28,10 +29,13 @@ _SHOWN = 12
 
 
 class Journal(Callback):
-    """Writes after every validation. Rows of epochs that are done again after a restart replace the old ones."""
+    """Writes after every validation. Rows of epochs that are done again after a restart replace the old ones.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `say` gets a line for the terminal after every epoch.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.folder, self.say = folder, say
         self.began = time.perf_counter()
         self.waited = 0.0  # seconds that the device had no batch to work on
         self._since: float | None = None
@@ -53,7 +57,7 @@ class Journal(Callback):
         # Here and not a hook later, where the averaged weights are gone again.
         if trainer.is_global_zero:
             assert isinstance(pl_module, Task)
-            held = trainer.val_dataloaders.dataset  # type: ignore[union-attr]
+            held: Any = cast(DataLoader[Any], trainer.val_dataloaders).dataset  # run gives it one loader
             batch = {
                 k: v.to(pl_module.device)
                 for k, v in default_collate([held[i] for i in range(min(_SHOWN, len(held)))]).items()
@@ -70,16 +74,22 @@ class Journal(Callback):
         if not trainer.is_global_zero:
             return
         seconds = time.perf_counter() - self.began
-        values = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        for logger in trainer.loggers:
+            logger.log_metrics({"rate": rate}, trainer.global_step)
         row = {
             "epoch": trainer.current_epoch,
             "seconds": round(seconds, 1),
             "idle": round(self.waited / seconds, 3),
-            **values,
+            "rate": rate,
+            **{k: float(v) for k, v in trainer.callback_metrics.items()},
         }
         rows = [r for r in rows_of(self.folder / "metrics.csv") if int(r["epoch"]) < trainer.current_epoch]
         _write(self.folder / "metrics.csv", [*rows, row])
         curves(self.folder / "metrics.csv", self.folder / "curves.png")
+        done, of = trainer.current_epoch + 1, trainer.max_epochs
+        told = ", ".join(f"{stage} loss {row[f'{stage}/loss']:.4g}" for stage in ("train", "validation"))
+        self.say(f"epoch {done} of {of}: {told}, {seconds:.1f} s")
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

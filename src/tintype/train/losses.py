@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tintype.nets.lab import xyz_of
+
 #: About the mean square of ab in photographs (two channels' mean), so that grey has a loss near one.
 AB_SQUARE = 200.0
 
@@ -25,10 +27,7 @@ def chroma_to_ab(luma: Tensor, chroma: Tensor) -> Tensor:
     y, (cb, cr) = luma[:, 0], chroma.unbind(1)
     rgb = torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 1).clamp(0.02, 1.2)
     linear = ((rgb + 0.055) / 1.055) ** 2.4
-    r, g, b = linear.unbind(1)
-    fx = ((0.412453 * r + 0.357580 * g + 0.180423 * b) / 0.950456) ** (1 / 3)
-    fy = (0.212671 * r + 0.715160 * g + 0.072169 * b) ** (1 / 3)
-    fz = ((0.019334 * r + 0.119193 * g + 0.950227 * b) / 1.088754) ** (1 / 3)
+    fx, fy, fz = (share ** (1 / 3) for share in xyz_of(linear))
     return torch.stack([500 * (fx - fy), 200 * (fy - fz)], 1)
 
 

@@ -11,6 +11,9 @@ from torch.optim import lr_scheduler
 
 from tintype.train.config import Optimizer, Schedule
 
+#: A one-cycle begins at this share of its peak: one in so many.
+_START = 25.0
+
 
 def optimizer(net: nn.Module, how: Optimizer) -> torch.optim.Optimizer:
     """The optimizer of a network's trainable parameters. Weight decay is for kernels only: biases and norms have no size to keep small."""
@@ -34,11 +37,15 @@ def optimizer(net: nn.Module, how: Optimizer) -> torch.optim.Optimizer:
 
 def by_step(made: torch.optim.Optimizer, how: Schedule, steps: int) -> lr_scheduler.LRScheduler:
     """The schedule that goes on after every one of `steps` steps. A plateau's own part is `on_plateau`."""
-    if how.name == "one-cycle":  # Smith and Topin 2018
-        peak = made.param_groups[0]["lr"]
-        share = how.warm_up / steps if how.warm_up else 0.3
+    if how.name == "one-cycle":  # Smith and Topin 2018, the learning rate alone: momentum is the optimizer's to say
         return lr_scheduler.OneCycleLR(
-            made, peak, total_steps=steps + 1, pct_start=share, final_div_factor=1 / max(how.floor, 1e-4)
+            made,
+            made.param_groups[0]["lr"],
+            total_steps=steps + 1,
+            pct_start=((how.warm_up or 0.3 * steps) + 1) / (steps + 1),  # the peak is a step's, not between two
+            cycle_momentum=False,
+            div_factor=_START,
+            final_div_factor=1 / (_START * how.floor) if how.floor else math.inf,
         )
 
     def factor(step: int) -> float:

@@ -6,10 +6,10 @@ The kinds: `rgb` (N, 3, H, W) in [0, 1]; `chroma` (N, 2, h, w), (Cb, Cr); `ab` (
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tintype.nets.lab import ab_to_chroma, rgb_to_lab
@@ -18,8 +18,14 @@ from tintype.train.losses import split
 
 Kind = Literal["rgb", "chroma", "ab", "classes"]
 
-#: What ab is divided by for a regression loss, so that its values lie within +-1, as the reports have it.
-AB_UNIT = 110.0
+
+def kind_of(net: nn.Module) -> Kind:
+    """What a network puts out, by its attribute `output`. Raises TypeError where that says none of the kinds."""
+    kind: Any = getattr(net, "output", None)
+    if kind not in get_args(Kind):
+        raise TypeError(f"{type(net).__name__}.output is {kind!r}; expected {', '.join(get_args(Kind))}")
+    known: Kind = kind
+    return known
 
 
 def target(kind: Kind, rgb: Tensor, size: tuple[int, int]) -> Tensor:

@@ -6,56 +6,93 @@ checkpoints/last.ckpt and best.ckpt. A run goes on from the end of its last whol
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import replace
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from filelock import FileLock
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
-from tintype.errors import UsageError
-from tintype.train import systems
+from tintype.errors import SaveError, TintypeError, UsageError
+from tintype.train import checkpoints, systems
 from tintype.train.cache import Pack, pack_of
-from tintype.train.config import Config, written
-from tintype.train.crops import Crops, Whole, split
+from tintype.train.config import Config, Phase, written
+from tintype.train.crops import Crops, Cut, Rows, Whole, everything, split
+from tintype.train.guard import Guard
 from tintype.train.journal import Journal, note_environment
+from tintype.train.quiet import quiet
 from tintype.train.task import Task
 from tintype.train.views import load_classifier, views
-from tintype.weights import sha256_of
+from tintype.weights import named, sha256_of
 
-#: glibc gives every freed activation back to the kernel by default; the page faults then cost ten times the arithmetic.
-ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000", "MALLOC_TOP_PAD_": "268435456"}
+#: No room on the disk, in the user's share of it, in a file.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class Pictures(L.LightningDataModule):
+@dataclass(frozen=True)
+class Pictures:
+    """What a run trains on: the pictures `rows` of `train`; and what it validates on: `held_rows` of `held`."""
+
+    train: Pack
+    rows: Rows
+    held: Pack
+    held_rows: Rows
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where a run computes: "cpu" or "cuda", how many `devices` on each of `nodes` machines, and `workers` that cut crops for each."""
+
+    device: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    workers: int = 1
+
+    @property
+    def processes(self) -> int:
+        """That train together; each takes a batch of its own in every step."""
+        return self.devices * self.nodes
+
+
+class Loaders(L.LightningDataModule):
     """Each epoch's crops, and the held-out pictures."""
 
-    def __init__(self, config: Config, train: Pack, rows: Any, held: Pack, held_rows: Any, workers: int) -> None:
+    def __init__(self, config: Config, pictures: Pictures, hardware: Hardware) -> None:
         super().__init__()
-        self.config, self.train, self.rows, self.held, self.held_rows = config, train, rows, held, held_rows
-        self.workers = workers
+        self.config, self.pictures, self.hardware = config, pictures, hardware
 
     def train_dataloader(self) -> DataLoader[Any]:
-        assert self.trainer is not None
-        epoch = self.trainer.current_epoch
-        phase = self.config.phase_of(epoch)
-        batch = phase.batch * self.trainer.world_size
-        steps = self.config.steps_per_epoch or max(1, len(self.rows) // batch)
-        return self._loader(Crops(self.train, self.rows, self.config, phase, epoch, steps * batch), phase.batch)
+        config, phase, found = self.config, self._phase(), self.pictures
+        cut = Cut(phase.size, phase.area, phase.stretch, config.spoil, config.flip, config.balance, config.seed)
+        steps = config.steps_of(phase, len(found.rows), self.hardware.processes)
+        count = steps * phase.batch * self.hardware.processes
+        return self._loader(Crops(found.train, found.rows, cut, self._epoch(), count), phase)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        assert self.trainer is not None
-        phase = self.config.phase_of(self.trainer.current_epoch)
-        return self._loader(Whole(self.held, self.held_rows, phase.size), phase.batch)
+        phase = self._phase()
+        return self._loader(Whole(self.pictures.held, self.pictures.held_rows, phase.size), phase)
 
-    def _loader(self, data: Any, batch: int) -> DataLoader[Any]:
-        return DataLoader(data, batch, num_workers=self.workers, prefetch_factor=4 if self.workers else None)
+    def _epoch(self) -> int:
+        assert self.trainer is not None
+        return self.trainer.current_epoch
+
+    def _phase(self) -> Phase:
+        return self.config.phase_of(self._epoch())
+
+    def _loader(self, data: Any, phase: Phase) -> DataLoader[Any]:
+        """Every process's part, in turns, so that a step sees what one process with larger batches would see in it."""
+        assert self.trainer is not None
+        workers, processes = self.hardware.workers, self.hardware.processes
+        part = DistributedSampler[Any](data, processes, self.trainer.global_rank, shuffle=False)
+        return DataLoader(data, phase.batch, False, part, num_workers=workers, prefetch_factor=4 if workers else None)
 
 
 def run(
@@ -65,42 +102,59 @@ def run(
     *,
     validation: Sequence[str] = (),
     cache: Path | None = None,
-    device: str = "cpu",
-    devices: int = 1,
-    nodes: int = 1,
-    workers: int = 1,
+    hardware: Hardware | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Train as `config` says on the places `data` (see train.sources), or go on where the run in `folder` stopped.
 
-    Raises UsageError for what can't be done, before anything is loaded or written, and FloatingPointError where the loss is
-    no number any more: the batch is then in the folder.
+    `say` gets a line after every epoch. With several processes, each calls this. Raises UsageError for what can't be done,
+    before anything but decoded pictures is written; SaveError where the folder can't be written; LossError where the loss is
+    no number any more: the batch is then in the folder; and TintypeError where another process of the run is gone.
     """
-    system = systems.system(config.system)
-    net = systems.network(config)
-    cache = cache or folder / "pictures"
-    train = pack_of(data, cache / "train", config.short)
-    rows, held_rows = split(train, config)
-    held = train
-    if validation:
-        held = pack_of(validation, cache / "validation", config.short)
-        rows, held_rows = _all(train), _all(held)[: config.validation_most]
-    if config.backbone and system.backbone == "inception-resnet-v2":
-        train, held = _seen(config.backbone, cache, train, held, device)
+    hardware = hardware or Hardware()
+    with quiet():
+        net = systems.network(config)
+        pictures = prepare(config, data, cache or folder / "pictures", validation=validation, device=hardware.device)
+        task = systems.system(config.system).task(config, net, pictures.train, pictures.rows)
+        task.steps = config.steps(len(pictures.rows), hardware.processes)
+        if hardware.device == "cpu":
+            task.to(memory_format=torch.channels_last)
+        last = _last(folder / "checkpoints" / "last.ckpt", task)
+        _begin(folder, config)
+        _fit(_trainer(task, folder, hardware, say), task, Loaders(config, pictures, hardware), last, folder)
+
+
+@rank_zero_only
+def _begin(folder: Path, config: Config) -> None:
+    """What every start of a run writes, by one of its processes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(written(config))
     note_environment(folder)
-    task = system.task(config, net, train, rows)
-    if device == "cpu":
-        task.to(memory_format=torch.channels_last)
-    trainer = _trainer(config, folder, device, devices, nodes)
-    last = _last(folder / "checkpoints" / "last.ckpt", task)
-    pictures = Pictures(config, train, rows, held, held_rows, workers)
-    trainer.fit(task, datamodule=pictures, ckpt_path=last, weights_only=True)
+
+
+def prepare(
+    config: Config, data: Sequence[str], cache: Path, *, validation: Sequence[str] = (), device: str = "cpu"
+) -> Pictures:
+    """The run's pictures, decoded into the folder `cache` unless they are there. Of several processes, one does the work.
+
+    Raises UsageError where there are none, or not enough, and SaveError where `cache` can't be written.
+    """
+    train = pack_of(data, cache / "train", config.short)
+    rows, held_rows = split(train, config.validation, config.validation_most, config.seed)
+    held = train
+    if validation:
+        held = pack_of(validation, cache / "validation", config.short)
+        rows, held_rows = everything(train), everything(held)[: config.validation_most]
+    if config.backbone and systems.system(config.system).backbone == "inception-resnet-v2":
+        with FileLock(cache / "lock"):
+            train, held = _seen(config.backbone, cache, train, held, device)
+    return Pictures(train, rows, held, held_rows)
 
 
 def _seen(weights: str, cache: Path, train: Pack, held: Pack, device: str) -> tuple[Pack, Pack]:
     """Both packs with the classifier's views."""
-    classifier, key = load_classifier(Path(weights)), sha256_of(Path(weights))
+    file = named(weights)
+    classifier, key = load_classifier(file), sha256_of(file)
     seen = replace(train, views=views(train, classifier, key, cache / "train", device))
     if held is train:
         return seen, seen
@@ -111,25 +165,34 @@ def _last(path: Path, task: Task) -> Path | None:
     """The checkpoint to go on from, if there is one. Raises UsageError for one that is damaged or of another network."""
     if not path.exists():
         return None
-    try:
-        state = torch.load(path, "cpu", weights_only=True, mmap=True)
-        system, weights = state["system"], state["state_dict"]
-    except Exception as error:  # whatever a damaged file makes of the reader
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(f"{path}: is damaged or no checkpoint of Tintype; delete it to begin anew ({cause})") from None
-    mine = {k: v.shape for k, v in task.state_dict().items()}
-    if system != task.config.system or {k: v.shape for k, v in weights.items()} != mine:
+    state = checkpoints.read(path, ("system", "state_dict"))
+    system = state["system"]
+    theirs, mine = ({k: v.shape for k, v in weights.items()} for weights in (state["state_dict"], task.state_dict()))
+    if system != task.config.system or theirs != mine:
         raise UsageError(f"{path}: is of another network ({system}); choose another folder for this run")
     return path
 
 
-def _all(pack: Pack) -> Any:
-    return torch.arange(len(pack)).numpy()
+def _fit(trainer: L.Trainer, task: Task, loaders: Loaders, last: Path | None, folder: Path) -> None:
+    try:
+        trainer.fit(task, datamodule=loaders, ckpt_path=last, weights_only=True)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # which Lightning makes an exit of its own of
+            raise KeyboardInterrupt from None
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise SaveError(folder, f"can't be written: {error.strerror}") from error
+        raise
+    except RuntimeError as error:  # both gloo's and NCCL's
+        if trainer.world_size > 1 and ("gloo" in str(error) or isinstance(error, torch.distributed.DistError)):
+            raise TintypeError("another process of this run is gone, and so this one ends") from error
+        raise
 
 
-def _trainer(config: Config, folder: Path, device: str, devices: int, nodes: int) -> L.Trainer:
-    many = devices * nodes > 1
-    adversarial = config.system.endswith("-gan")
+def _trainer(task: Task, folder: Path, hardware: Hardware, say: Callable[[str], None]) -> L.Trainer:
+    config = task.config
+    by_hand = not task.automatic_optimization  # one network's gradient at a time
     callbacks: list[L.Callback] = [
         ModelCheckpoint(
             folder / "checkpoints",
@@ -139,24 +202,27 @@ def _trainer(config: Config, folder: Path, device: str, devices: int, nodes: int
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),
-        Journal(folder),
+        Journal(folder, say),
         Guard(folder),
     ]
     if config.stop_after:
         callbacks.append(EarlyStopping("validation/loss", patience=config.stop_after, check_finite=False))
     if config.ema:
         callbacks.append(WeightAveraging(use_buffers=True, avg_fn=_average(config.ema)))
+    together = "ddp_find_unused_parameters_true" if by_hand else "ddp"
     return L.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
-        devices=devices,
-        num_nodes=nodes,
-        strategy=("ddp_find_unused_parameters_true" if adversarial else "ddp") if many else "auto",
-        precision=_precision(config, device),
+        accelerator="gpu" if hardware.device == "cuda" else "cpu",
+        devices=hardware.devices,
+        num_nodes=hardware.nodes,
+        strategy=together if hardware.processes > 1 else "auto",
+        precision=_precision(config, hardware.device),
         max_epochs=config.epochs,
-        gradient_clip_val=None if adversarial else config.clip or None,
+        gradient_clip_val=None if by_hand else config.clip or None,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,
         logger=TensorBoardLogger(folder, "tensorboard", ""),
+        plugins=[checkpoints.WholeFiles()],
         callbacks=callbacks,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -178,24 +244,3 @@ def _average(decay: float) -> Any:
         return torch.lerp(average, now, 1 - min(decay, (1 + int(count)) / (10 + int(count))))
 
     return blend
-
-
-class Guard(L.Callback):
-    """Stops a run whose loss is no number any more, and keeps the batch that did it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        loss = task.latest
-        if not torch.isfinite(loss):
-            torch.save(batch, self.folder / "bad-batch.pt")
-            raise FloatingPointError(
-                f"the loss is {float(loss)} in epoch {trainer.current_epoch}, step {batch_idx}; the batch is in {self.folder / 'bad-batch.pt'}"
-            )
-
-
-def with_allocator(argv: list[str]) -> None:
-    """Start this process again under ALLOCATOR, unless it already runs so (glibc reads these only at start)."""
-    if os.environ.get("MALLOC_MMAP_MAX_") != ALLOCATOR["MALLOC_MMAP_MAX_"]:
-        os.execvpe(argv[0], argv, {**os.environ, **ALLOCATOR})

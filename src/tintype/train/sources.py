@@ -64,7 +64,15 @@ def places(name: str) -> list[Place]:
         raise UsageError(f"{name}: can't be read: {error}") from None
     if not found:
         raise UsageError(f"{name}: holds no Parquet pack, tar shard or picture, or does not exist")
-    return [Place(system, p, str(system.ukey(p))) for p in sorted(found)]
+    return [Place(system, p, _key(system, p)) for p in sorted(found)]
+
+
+def _key(system: fsspec.AbstractFileSystem, path: str) -> str:
+    """What changes when the file does; "" where there is none, as at the end of a dangling link."""
+    try:
+        return str(system.ukey(path))
+    except OSError:
+        return ""
 
 
 def _in_folder(system: fsspec.AbstractFileSystem, path: str) -> list[str]:
@@ -80,12 +88,15 @@ def _in_folder(system: fsspec.AbstractFileSystem, path: str) -> list[str]:
     return [p for p in files if p.lower().endswith(_PICTURES)]
 
 
-def members(place: Place) -> Iterator[Member]:
-    """The pictures of a place, in its own order. Raises UsageError where it is no pack, shard or picture or ends too early."""
+def members(place: Place) -> Iterator[Member | str]:
+    """The pictures of a place, in its own order; a text instead names a picture that can't be read, and says why.
+
+    Raises UsageError where the place is no pack, shard or picture, or a pack or shard ends too early.
+    """
     name = place.path.lower()
     try:
         if name.endswith(_PICTURES):
-            yield Member(place.path, place.system.cat_file(place.path), PurePosixPath(place.path).parent.name)
+            yield _of_file(place)
         elif name.endswith(".parquet"):
             yield from _of_pack(place)
         elif name.endswith(_TARS):
@@ -94,6 +105,14 @@ def members(place: Place) -> Iterator[Member]:
             raise UsageError(f"{place.path}: is no Parquet pack, tar shard or picture")
     except (OSError, EOFError, tarfile.TarError, ValueError) as error:
         raise UsageError(f"{place.path}: can't be read to its end: {error}") from None
+
+
+def _of_file(place: Place) -> Member | str:
+    """One picture; its folder is its source. Links may lead nowhere, and files may be forbidden."""
+    try:
+        return Member(place.path, place.system.cat_file(place.path), PurePosixPath(place.path).parent.name)
+    except OSError as error:
+        return f"{place.path}: {error.strerror or error}"
 
 
 def _of_pack(place: Place) -> Iterator[Member]:
@@ -136,19 +155,34 @@ def _of_cifar(name: str, content: IO[bytes], binary: bool) -> Iterator[Member]:
         records = np.frombuffer(content.read(), np.uint8).reshape(-1, 3073)
         labels, planes = records[:, 0], records[:, 1:]
     else:
-        batch = _Arrays(io.BytesIO(content.read()), encoding="latin1").load()
-        labels, planes = np.asarray(batch["labels"]), np.asarray(batch["data"], np.uint8)
+        labels, planes = _unpickled(content.read())
+    if len(labels) and labels.max() >= len(_CIFAR):
+        raise ValueError(f"it has the label {labels.max()}; CIFAR-10's end at {len(_CIFAR) - 1}")
     pixels = np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    if len(labels) != len(pixels):
+        raise ValueError(f"it has {len(labels)} labels for {len(pixels)} pictures")
     for number, (picture, label) in enumerate(zip(pixels, labels, strict=True)):
         yield Member(f"{name}[{number}]", picture, "cifar10", _CIFAR[int(label)])
+
+
+def _unpickled(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Labels (N,) and planes (N, 3072) of a pickled batch. Raises ValueError for one that is damaged or more than that."""
+    try:
+        batch = _Arrays(io.BytesIO(data), encoding="latin1").load()
+        return np.asarray(batch["labels"], np.uint8), np.asarray(batch["data"], np.uint8)
+    except Exception as error:  # whatever a damaged pickle makes of the reader
+        raise ValueError(f"it is no batch of CIFAR-10: {' '.join(str(error).split())}") from None
 
 
 class _Arrays(pickle.Unpickler):
     """Unpickles arrays, numbers and texts; refuses everything else, since a pickle is a program."""
 
-    _ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "_frombuffer", "scalar"})
+    _MODULES = frozenset(
+        {"numpy", *(f"numpy.{core}.{part}" for core in ("core", "_core") for part in ("multiarray", "numeric"))}
+    )
+    _NAMES = frozenset({"_reconstruct", "ndarray", "dtype", "_frombuffer", "scalar"})
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "numpy" and name in self._ALLOWED:
+        if module in self._MODULES and name in self._NAMES:
             return super().find_class(module, name)
         raise ValueError(f"its pickle asks for {module}.{name}, which is no array")

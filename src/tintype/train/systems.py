@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tintype.cards import CARDS
 from tintype.errors import UsageError
 from tintype.methods.ab_classes import ab_of
+from tintype.nets import public
 from tintype.nets.autoencoder import Autoencoder
 from tintype.nets.inception_resnet_v2 import InceptionResnetV2
 from tintype.nets.koala import Koala, KoalaFusion
@@ -28,8 +30,11 @@ from tintype.nets.vgg_gan import VGGDiscriminator, VGGGenerator
 from tintype.train import ab_classes, criteria
 from tintype.train.cache import Pack
 from tintype.train.config import Config
+from tintype.train.crops import Rows
+from tintype.train.outputs import kind_of
 from tintype.train.task import Adversarial, Task
 from tintype.train.views import Seeing
+from tintype.weights import named
 
 #: Pictures whose colours are counted for the classes' rarity.
 _COUNTED = 2000
@@ -44,39 +49,39 @@ class System:
 
     about: str
     network: Callable[..., nn.Module]
-    task: Callable[[Config, nn.Module, Pack, np.ndarray[Any, np.dtype[np.int64]]], Task]
+    task: Callable[[Config, nn.Module, Pack, Rows], Task]
     backbone: str = ""
 
 
-def _regression(config: Config, net: nn.Module, pack: Pack, rows: Any) -> Task:
+def _regression(config: Config, net: nn.Module, pack: Pack, rows: Rows) -> Task:
     """The loss `name`: mse (by default), mae, smooth_l1, bce."""
     (name,) = _options(config, {"name": "mse"})
     return Task(config, net, name)
 
 
-def _colors(config: Config, net: nn.Module, pack: Pack, rows: Any) -> Task:
+def _colors(config: Config, net: nn.Module, pack: Pack, rows: Rows) -> Task:
     """Classes: the loss `name`, cross_entropy or kl, with rare colours weighted up by `balance` (0 not, 0.5 as reported). Or ab: as _regression."""
-    if net.output == "ab":
+    if kind_of(net) == "ab":
         return _regression(config, net, pack, rows)
     name, balance = _options(config, {"name": "cross_entropy", "balance": 0.5})
     weights = _rarity(pack, rows, config.seed, 1 - balance) if balance else None
     return Task(config, net, name, weights)
 
 
-def _rarity(pack: Pack, rows: Any, seed: int, mix: float) -> Tensor:
+def _rarity(pack: Pack, rows: Rows, seed: int, mix: float) -> Tensor:
     """How much each colour class counts (313,), by its share in some of the pictures."""
     some = np.random.default_rng([seed, 2]).permutation(rows)[:_COUNTED]
     shares = ab_classes.prior(ab_of(pack.picture(int(i))[::4, ::4] / 255.0) for i in some)
     return torch.from_numpy(ab_classes.rebalance(ab_classes.smooth(shares), mix)).float()
 
 
-def _adversaries(config: Config, net: nn.Module, pack: Pack, rows: Any) -> Task:
+def _adversaries(config: Config, net: nn.Module, pack: Pack, rows: Rows) -> Task:
     """The error's `weight` beside the adversarial loss, the smoothed `label` of real pictures, the discriminator's `width`."""
     weight, label, width = _options(config, {"weight": criteria.L1_WEIGHT, "label": criteria.REAL_LABEL, "width": 1.0})
     return Adversarial(config, net, PatchDiscriminator(width=width), weight, label)
 
 
-def _vgg_adversaries(config: Config, net: nn.Module, pack: Pack, rows: Any) -> Task:
+def _vgg_adversaries(config: Config, net: nn.Module, pack: Pack, rows: Rows) -> Task:
     """As _adversaries; the discriminator sees pictures of the first phase's size."""
     weight, label, width = _options(config, {"weight": criteria.L1_WEIGHT, "label": criteria.REAL_LABEL, "width": 1.0})
     judge = VGGDiscriminator(
@@ -98,7 +103,7 @@ def _vgg_generator(
 def _vgg(blocks: int, weights: str) -> Vgg16Features:
     features = Vgg16Features(blocks)
     if weights:
-        features.load_blocks(torch.load(weights, "cpu", weights_only=True))
+        features.load_blocks(public.read(named(weights)))
     return features
 
 
@@ -145,6 +150,8 @@ def network(config: Config) -> nn.Module:
     found = system(config.system)
     if config.backbone and not found.backbone:
         raise UsageError(f"backbone: {config.system} has none")
+    if config.backbone in CARDS and config.backbone != found.backbone:
+        raise UsageError(f"backbone: {config.system} takes {found.backbone}, not {config.backbone}")
     known = dict(inspect.signature(found.network).parameters)
     own = {"config": config} if known.pop("config", None) else {}
     _check("net", config.net, known)

@@ -13,6 +13,8 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from tintype.errors import UsageError
+from tintype.nets.lab import AB_RANGE
 from tintype.train import criteria, outputs
 from tintype.train.config import Config
 from tintype.train.optimizers import by_step, on_plateau, optimizer
@@ -21,12 +23,17 @@ Batch = dict[str, Tensor]
 
 
 class Task(L.LightningModule):
-    """One network, `net`, with the losses and penalties that `config` names. `weights` (313,) balance colour classes."""
+    """One network, `net`, with the losses and penalties that `config` names. `weights` (313,) balance colour classes.
+
+    `steps`: how many the optimizer will take; whoever starts the run says so before.
+    """
+
+    steps = 1
 
     def __init__(self, config: Config, net: nn.Module, loss: str = "mse", weights: Tensor | None = None) -> None:
         super().__init__()
         self.config, self.net = config, net
-        self.kind: outputs.Kind = net.output  # type: ignore[assignment]
+        self.kind = outputs.kind_of(net)
         self.criterion = criteria.criterion(loss, weights)
         self.latest = torch.zeros(())  # loss
 
@@ -44,9 +51,13 @@ class Task(L.LightningModule):
 
     def regression(self, answer: Tensor, batch: Batch) -> Tensor:
         """The criterion between an answer and what it should have been; regressed ab as a share of its range."""
+        return self.criterion(*self.compared(answer, batch))
+
+    def compared(self, answer: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """An answer, and what it should have been; regressed ab within +-1, as the reports have it."""
         wanted = outputs.target(self.kind, batch["rgb"].float() / 255, (answer.shape[2], answer.shape[3]))
-        unit = outputs.AB_UNIT if self.kind == "ab" else 1.0
-        return self.criterion(answer.float() / unit, wanted / unit)
+        unit = AB_RANGE if self.kind == "ab" else 1.0
+        return answer.float() / unit, wanted / unit
 
     def picture(self, answer: Tensor, luma: Tensor) -> Tensor:
         """The colour picture (N, 3, S, S) in [0, 1] that an answer means: what is answered as RGB is shown as it is, all else beside the true luma."""
@@ -69,7 +80,7 @@ class Task(L.LightningModule):
         place = f"{self.config.seed} {self.current_epoch} {batch_idx} {self.global_rank}"
         torch.manual_seed(int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], "little") >> 1)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         loss, _ = self.loss(batch)
         self.latest = loss.detach()
         self.noted("train", batch, loss=loss)
@@ -96,9 +107,6 @@ class Task(L.LightningModule):
             batch_size=len(batch["luma"]),
         )
 
-    def on_train_epoch_end(self) -> None:
-        self.log("rate", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=False)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["system"] = self.config.system
 
@@ -108,44 +116,44 @@ class Task(L.LightningModule):
     def made(self, net: nn.Module) -> tuple[list[torch.optim.Optimizer], list[dict[str, Any]]]:
         """A network's optimizer, with its schedules."""
         found = optimizer(net, self.config.optimizer)
-        steps = int(self.trainer.estimated_stepping_batches)
-        plans: list[dict[str, Any]] = [{"scheduler": by_step(found, self.config.schedule, steps), "interval": "step"}]
+        plan: dict[str, Any] = {"scheduler": by_step(found, self.config.schedule, self.steps), "interval": "step"}
         if self.config.schedule.name == "plateau":
             plan = {
                 "scheduler": on_plateau(found, self.config.schedule),
                 "interval": "epoch",
                 "monitor": "validation/loss",
             }
-            plans = [plan]
-        return [found], plans
+        return [found], [plan]
 
 
 class Adversarial(Task):
-    """A generator, `net`, that is to deceive `discriminator`, which is shown luma and ab. `weight` is that of the absolute error."""
+    """A generator of ab, `net`, that is to deceive `discriminator`, which is shown luma and ab. `weight` is that of the absolute error."""
 
     def __init__(self, config: Config, net: nn.Module, discriminator: nn.Module, weight: float, label: float) -> None:
         super().__init__(config, net, "mae")
+        if config.schedule.name == "plateau":
+            raise UsageError(f"{config.system} has no one loss to wait for: choose another schedule than plateau")
         self.discriminator, self.weight, self.label = discriminator, weight, label
         self.automatic_optimization = False  # two optimizers take turns
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
         generating, telling = cast(list[Any], self.optimizers())
         answer = self.answer(batch)
-        true = outputs.target("ab", batch["rgb"].float() / 255, (answer.shape[2], answer.shape[3]))
+        proposed, true = self.compared(answer, batch)
 
         self.toggle_optimizer(telling)
-        real, fake = self.discriminator(batch["luma"], true), self.discriminator(batch["luma"], answer.detach())
+        real = self.discriminator(batch["luma"], true * AB_RANGE)
+        fake = self.discriminator(batch["luma"], answer.detach())
         told = criteria.discriminator_loss(real, fake, self.label)
         self.stepped(telling, told)
         self.untoggle_optimizer(telling)
 
         self.toggle_optimizer(generating)
-        error = self.regression(answer, batch)
-        loss = nn.functional.softplus(-self.discriminator(batch["luma"], answer).float()).mean() + self.weight * error
+        loss = criteria.generator_loss(self.discriminator(batch["luma"], answer), proposed, true, self.weight)
         self.stepped(generating, loss + self.penalty())
         self.untoggle_optimizer(generating)
         self.latest = (loss + told).detach()
-        self.noted("train", batch, loss=loss, mae=error, discriminator=told)
+        self.noted("train", batch, loss=loss, mae=criteria.mae(proposed, true), discriminator=told)
 
     def stepped(self, optimizer: Any, loss: Tensor) -> None:
         """One step of one of the two."""

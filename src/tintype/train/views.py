@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tintype.nets import public
 from tintype.nets.inception_resnet_v2 import InceptionResnetV2
 from tintype.train.cache import Pack
 from tintype.train.crops import luma_of, whole
@@ -26,7 +27,7 @@ class Seeing(nn.Module):
     def __init__(self, net: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
         self.net, self.classifier = net, classifier
-        self.multiple, self.stride, self.output = net.multiple, net.stride, net.output
+        self.multiple, self.stride, self.fixed, self.output = net.multiple, net.stride, net.fixed, net.output
 
     def forward(self, luma: Tensor) -> Tensor:
         """Luma (N, 1, H, W) in [0, 1] -> what the network gives."""
@@ -44,7 +45,7 @@ def view_of(classifier: nn.Module, luma: Tensor) -> Tensor:
 def load_classifier(path: Path) -> InceptionResnetV2:
     """Inception-ResNet-v2 with the weights of a state dict in the file `path`."""
     classifier = InceptionResnetV2()
-    classifier.load_state_dict(torch.load(path, "cpu", weights_only=True))
+    classifier.load_state_dict(public.read(path))
     return classifier.requires_grad_(False).eval()
 
 

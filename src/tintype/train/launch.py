@@ -1,0 +1,51 @@
+"""Several processes train together on this machine: start them, and end them all when one ends badly.
+
+It knows nothing of what they do. They find each other by the variables that torch.distributed reads.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+from tintype.errors import TintypeError
+
+#: How often the processes are looked at, in seconds.
+_LOOK = 0.1
+
+
+def together(command: Sequence[str], count: int, environment: Mapping[str, str]) -> int:
+    """Run `command` `count` times at once and wait for all. The first exit code that is not 0, or 0; who ends with one has said why.
+
+    Raises TintypeError where one is killed. However this ends, none of them goes on: what they write is whole at any time.
+    """
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count), "NODE_RANK": "0"}
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for rank in range(count):
+            processes.append(subprocess.Popen(command, env={**environment, **meeting, "LOCAL_RANK": str(rank)}))
+        codes = [process.poll() for process in processes]
+        while None in codes and not any(codes):
+            time.sleep(_LOOK)
+            codes = [process.poll() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    for rank, code in enumerate(codes):
+        if code is not None and code < 0:
+            raise TintypeError(
+                f"process {rank} of {count} was killed ({signal.Signals(-code).name}) and the run stopped; "
+                "the same command goes on from its last whole epoch"
+            )
+    return next((code for code in codes if code), 0)
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
