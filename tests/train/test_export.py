@@ -4,13 +4,16 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from skimage import data as photographs
 
 from tintype.colorizer import Colorizer
-from tintype.errors import UsageError
+from tintype.errors import ModelError, UsageError
+from tintype.guidance.hints import Hints
 from tintype.methods.method import Options
+from tintype.nets.plain import Plain
 from tintype.picture.color import luma_of
-from tintype.train import config, export, outputs, systems
+from tintype.train import config, export, outputs, quantize, systems
 
 TINY = {
     "autoencoder": "net: {width: 0.1, code: 32}\nphases: [{epochs: 1, size: 32, batch: 8}]",
@@ -71,3 +74,37 @@ def test_a_network_of_one_size_says_so_however_it_was_trained(area, tmp_path):
 def test_a_network_that_does_not_say_what_it_puts_out_is_refused():
     with pytest.raises(TypeError, match=r"Identity.output is None; expected rgb, chroma, ab, classes"):
         outputs.kind_of(torch.nn.Identity())
+
+
+def test_a_released_colorizer_becomes_a_method(tmp_path):
+    torch.manual_seed(0)
+    torch.save(Plain().state_dict(), tmp_path / "eccv16.pth")
+    net, about = export.of_weights("eccv16", tmp_path / "eccv16.pth")
+    assert (about["square"], about["longest"]) == ("1", "224")
+    export.export_colors(net, tmp_path / "eccv16.onnx", about)
+    grey = luma_of(photographs.coffee())
+    assert (luma_of(Colorizer(str(tmp_path / "eccv16.onnx")).colorize_array(grey)) == grey).all()
+
+    torch.save({"model1.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(ModelError, match=r"other\.pth: holds no weights of eccv16"):
+        export.of_weights("eccv16", tmp_path / "other.pth")
+    with pytest.raises(UsageError, match="no released colorizer of that name: eccv16, siggraph17"):
+        export.of_weights("vgg16")
+
+
+def test_eight_bits_stay_near_the_float_network(tmp_path):
+    (tmp_path / "x.yaml").write_text("system: koala\nnet: {width: 0.25}\nphases: [{epochs: 1, size: 64, batch: 8}]")
+    chosen = config.read(tmp_path / "x.yaml")
+    net = systems.network(chosen).eval()
+    about = export.about(chosen, net)
+    export.export_colors(net, tmp_path / "float.onnx", about, half=False)
+    for name in ("astronaut", "coffee", "chelsea"):
+        Image.fromarray(getattr(photographs, name)()).save(tmp_path / f"{name}.png")
+    quantize.to_int8(tmp_path / "float.onnx", tmp_path / "int8.onnx", [str(tmp_path)])
+    assert (tmp_path / "int8.onnx").stat().st_size < 0.4 * (tmp_path / "float.onnx").stat().st_size
+
+    luma = luma_of(photographs.coffee()[::8, ::8])[:48, :64].astype(np.float32) / 255
+    one, other = (Colorizer(str(tmp_path / f"{kind}.onnx")).method for kind in ("float", "int8"))
+    assert one.rules == other.rules
+    expected, got = (m.chroma(luma, Hints(), Options(decode="mean")) for m in (one, other))
+    assert 0 < np.abs(got - expected).max() < 0.15 * np.abs(expected).max()

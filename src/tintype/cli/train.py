@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -104,7 +106,9 @@ def _config(what: str) -> Path:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of a run.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, or a released colorizer: eccv16, siggraph17.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The ONNX file.")],
     longest: Annotated[
         int, typer.Option(help="Longest side of what the network sees, in pixels. [default: the run's]")
@@ -112,22 +116,33 @@ def export(
     temperature: Annotated[float, typer.Option(help="Of the annealed decode. [default: the system's]")] = 0.0,
     gain: Annotated[float, typer.Option(help="Of the annealed decode: multiplies its chroma.")] = 1.0,
     half: Annotated[bool, typer.Option(help="Store large weights as float16.")] = True,
+    int8: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PICTURES", help="Compute in 8 bits, calibrated on these (as --data of train)."),
+    ] = None,
 ) -> None:
-    """Write a run's averaged weights as one self-contained ONNX file."""
+    """Write a run's averaged weights, or a released colorizer's, as one self-contained ONNX file."""
     _need("export")
     from tintype.train import config
     from tintype.train import export as exporting
 
-    if config.system_of(run / "config.yaml") == "tint":
+    if run.is_dir() and config.system_of(run / "config.yaml") == "tint":
         tint = exporting.load(run)
-        exporting.export(
-            tint, out, ["mean", "logits"], exporting.about_tint(tint, longest or 256, temperature or 0.5, gain), half
-        )
+        write = partial(exporting.export, tint, names=["mean", "logits"])
+        about = exporting.about_tint(tint, longest or 256, temperature or 0.5, gain)
+    else:
+        net, about = exporting.of_run(run) if run.is_dir() else exporting.of_weights(str(run))
+        chosen = {"longest": longest, "temperature": temperature, "gain": gain}
+        about |= {k: str(v) for k, v in chosen.items() if v}
+        write = partial(exporting.export_colors, net)
+    if not int8:
+        write(path=out, about=about, half=half)
         return
-    net, about = exporting.of_run(run)
-    chosen = {"longest": longest, "temperature": temperature, "gain": gain}
-    about |= {k: str(v) for k, v in chosen.items() if v}
-    exporting.export_colors(net, out, about, half)
+    from tintype.train.quantize import to_int8
+
+    with TemporaryDirectory(prefix="tintype-") as folder:
+        write(path=Path(folder) / "float.onnx", about=about, half=False)
+        to_int8(Path(folder) / "float.onnx", out, int8)
 
 
 def _need(verb: str) -> None:

@@ -76,12 +76,10 @@ class Neural:
         self.name, self.sha256 = card.name, card.sha256
 
     def chroma(self, luma: Float, hints: Hints, options: Options) -> Float:
-        """See Method. The input is padded to the network's multiple by repeating its edge, and the padding cut off the output."""
+        """See Method."""
         refuse_hints(self.name, hints)
-        h, w = luma.shape
-        m, s = self._multiple, self._stride
-        padded = np.pad(luma, ((0, -h % m), (0, -w % m)), mode="edge")
-        answers = self._session.run(self._outputs, {"luma": padded[None, None]})
+        (h, w), s = luma.shape, self._stride
+        answers = self._session.run(self._outputs, {"luma": self.padded(luma)})
         keep = (slice(0, -(-h // s)), slice(0, -(-w // s)))
         named = {k: a[0].transpose(1, 2, 0)[keep] for k, a in zip(self._outputs, answers, strict=True)}
         logits = named.get("logits")
@@ -90,6 +88,12 @@ class Neural:
         if self._unit == 1:
             return np.ascontiguousarray(color)
         return ab_to_chroma(average(luma, (color.shape[0], color.shape[1])), color)
+
+    def padded(self, luma: Float) -> Float:
+        """Luma (h, w) as the network takes it, (1, 1, h', w'): sides filled up to its multiple by repeating the edge."""
+        (h, w), m = luma.shape, self._multiple
+        filled: Float = np.pad(luma, ((0, -h % m), (0, -w % m)), mode="edge")
+        return filled[None, None]
 
     def _decode(self, mean: Float, logits: Float, options: Options) -> Float:
         """Mean colour (h, w, 2) and class logits (h, w, K) -> colour (h, w, 2), in the network's space.

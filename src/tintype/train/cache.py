@@ -118,14 +118,15 @@ def _decoded(found: list[Place], short: int, workers: int) -> Iterator[Decoded |
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         under_way: deque[Future[list[Decoded | str]]] = deque()
         for chunk in chunks:
-            under_way.append(pool.submit(_decode, chunk, short))
+            under_way.append(pool.submit(decoded, chunk, short))
             if len(under_way) >= _AHEAD:
                 yield from under_way.popleft().result()
         for task in under_way:
             yield from task.result()
 
 
-def _decode(chunk: list[Member | str], short: int) -> list[Decoded | str]:
+def decoded(chunk: list[Member | str], short: int) -> list[Decoded | str]:
+    """The pictures of some members, short side at most `short` pixels; of each that is none, why."""
     out: list[Decoded | str] = []
     for member in chunk:
         if isinstance(member, str):

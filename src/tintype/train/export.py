@@ -15,6 +15,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tintype.errors import UsageError
 from tintype.methods import ab_classes
+from tintype.nets import public
+from tintype.nets.plain import Plain
 from tintype.nets.tint import Tint
 from tintype.train import checkpoints, fit, outputs, systems
 from tintype.train.config import Config, read
@@ -22,6 +24,8 @@ from tintype.train.quiet import quiet
 from tintype.train.views import Seeing, load_classifier
 from tintype.weights import named
 
+#: Colorizers that others trained, by the names of their cards.
+RELEASED = ("eccv16", "siggraph17")
 #: Tensors with fewer numbers stay float32: they weigh nothing, and biases need the precision most.
 HALF_FROM = 1024
 
@@ -114,6 +118,33 @@ def of_run(run: Path) -> tuple[nn.Module, dict[str, str]]:
     if config.backbone and systems.system(config.system).backbone == "inception-resnet-v2":
         net = Seeing(net, load_classifier(named(config.backbone)))
     return net.eval(), about(config, net)
+
+
+def of_weights(name: str, path: Path | None = None) -> tuple[nn.Module, dict[str, str]]:
+    """R4: a colorizer as others released it, and what its file is to say of it. Its input is squeezed to the square that it was trained on.
+
+    `path`: its weights; by default what `tintype models get` fetched. Raises UsageError for a name that is not one of
+    theirs, ModelError where the weights are missing or not of this network.
+    """
+    if name not in RELEASED:
+        raise UsageError(f"there is no run folder {name} and no released colorizer of that name: {', '.join(RELEASED)}")
+    found = public.PUBLIC[name]
+    path = path or named(name)
+    public.check(name, path)
+    net = found.build()
+    net.load_state_dict(public.read(path))
+    classes = isinstance(net, Plain)
+    return net.eval(), {
+        "system": name,
+        "space": "ab" if classes else "chroma",
+        "centres": json.dumps(net.centres().tolist() if isinstance(net, Plain) else []),
+        "square": "1",
+        "multiple": str(net.multiple),
+        "stride": str(net.stride),
+        "longest": str(found.size),
+        "temperature": str(ab_classes.TEMPERATURE),
+        "gain": "1",
+    }
 
 
 def about(config: Config, net: nn.Module) -> dict[str, str]:

@@ -1,0 +1,107 @@
+"""A network's file with weights and activations of 8 bits, their ranges found on real pictures (static quantization)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from tintype.colorizer import Colorizer
+from tintype.errors import UsageError
+from tintype.guidance.hints import Hints
+from tintype.methods.method import InputRules, Options
+from tintype.methods.neural import Neural
+from tintype.train.cache import decoded
+from tintype.train.crops import luma_of
+from tintype.train.quiet import quiet
+from tintype.train.sources import members, places
+
+Float = NDArray[np.float32]
+
+#: Pictures that show the activations' ranges.
+CALIBRATION = 96
+#: What the work is in. The rest, such as the way from CIELAB to chroma, has no precision to spare.
+_QUANTIZED = ["Conv", "ConvTranspose", "Gemm"]
+#: The pictures' short side, at most: more than any network here sees.
+_SHORT = 512
+
+
+def to_int8(path: Path, out: Path, names: Sequence[str]) -> None:
+    """Write the network in the file `path` (float32) to `out` with 8 bits, calibrated on pictures from the places called `names`.
+
+    The file's metadata stay, and so do its input and outputs, float32. Raises UsageError where no picture can be read,
+    ModelError where `path` is no colorizer.
+    """
+    colorizer = Colorizer(str(path), device="cpu")
+    assert isinstance(colorizer.method, Neural)
+    colorizer.method = watched = _Watched(colorizer.method)
+    for luma in _lumas(names, CALIBRATION):
+        colorizer.colorize_array(luma)
+    if not watched.shown:
+        raise UsageError(f"{', '.join(names)}: no picture there can be decoded")
+    about = onnx.load(path).metadata_props
+    with quiet(), tempfile.TemporaryDirectory(prefix="tintype-") as folder:
+        prepared, done = Path(folder) / "prepared.onnx", Path(folder) / "done.onnx"
+        quant_pre_process(path, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            done,
+            _Reader(watched.shown),
+            op_types_to_quantize=_QUANTIZED,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+        )
+        model = onnx.load(done)
+    del model.metadata_props[:]
+    model.metadata_props.extend(about)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(model.SerializeToString())
+
+
+def _lumas(names: Sequence[str], count: int) -> Iterator[NDArray[np.uint8]]:
+    """Luma (H, W) of about `count` pictures, as many from each place."""
+    found = [place for name in names for place in places(name)]
+    for place in found:
+        some = list(islice(members(place), -(-count // len(found))))
+        yield from (
+            (luma_of(picture[0]) * 255).round().astype(np.uint8)
+            for picture in decoded(some, _SHORT)
+            if not isinstance(picture, str)
+        )
+
+
+class _Watched:
+    """A network as a method that keeps what it is shown, and answers with no colour."""
+
+    def __init__(self, network: Neural) -> None:
+        self.name, self.sha256, self.rules = network.name, network.sha256, network.rules
+        self.shown: list[Float] = []
+        self._network = network
+
+    name: str
+    sha256: str
+    rules: InputRules
+
+    def chroma(self, luma: Float, hints: Hints, options: Options) -> Float:
+        """See Method."""
+        self.shown.append(self._network.padded(luma))
+        return np.zeros((1, 1, 2), np.float32)
+
+
+class _Reader(CalibrationDataReader):
+    """Inputs (1, 1, h, w), one after the other, as onnxruntime asks for them."""
+
+    def __init__(self, inputs: Iterable[Float]) -> None:
+        self._left = iter(inputs)
+
+    def get_next(self) -> dict[str, Float] | None:
+        """The next one, or None."""
+        luma = next(self._left, None)
+        return None if luma is None else {"luma": luma}
