@@ -109,6 +109,7 @@ NETWORKS: dict[str, Network] = {
     "residual": Network("colour classes with shortcut connections", f"the task is that of {_ZHANG}"),
     "koala": Network("encoder and decoder, ab by squared error", _KOALA),
     "koala-fusion": Network("koala with a classifier's view of the whole picture", _KOALA),
+    "unet": Network("unet-gan's U-Net by itself, ab by squared error", _PIX2PIX),
     "unet-gan": Network("a U-Net against a discriminator", _PIX2PIX),
     "vgg-gan": Network("generator and discriminator on VGG16's features", f"losses after {_PIX2PIX}; {_VGG}"),
     "resnet-gan": Network("koala-fusion against unet-gan's discriminator", f"{_KOALA}; {_PIX2PIX}"),

@@ -4,7 +4,8 @@ TintypeError
 ├── UsageError            the request itself makes no sense                       exit 2
 │   └── HintsError        these hints can't be followed by this method            exit 2
 ├── PictureError          a picture can't be read; names file, cause, remedy      exit 1
-│   └── TruncatedError    it ends too early (`allow_truncated` reads it anyway)   exit 1
+│   ├── TruncatedError    it ends too early (`allow_truncated` reads it anyway)   exit 1
+│   └── DamagedError      samples in the middle of it are lost (as above)         exit 1
 ├── SaveError             a result can't be written                               exit 1
 ├── LimitError            a limit was exceeded (pixels)                           exit 4
 ├── LossError             in train/guard.py: a loss that is no number             exit 1
@@ -20,6 +21,7 @@ _REMEDIES = {
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
     errno.ENOTDIR: "a part of its path is a file",
+    errno.EEXIST: "a part of its path is a file",
     errno.ENOENT: "check the name and the folder",
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
@@ -62,6 +64,10 @@ class PictureError(_FileError):
 
 class TruncatedError(PictureError):
     """A picture ends too early."""
+
+
+class DamagedError(PictureError):
+    """Samples of a picture are lost, although it doesn't end too early."""
 
 
 class SaveError(_FileError):

@@ -365,6 +365,69 @@ def test_a_cut_tiff_is_read_as_far_as_all_of_a_row_is_there(tmp_path, how):
         assert_read_in_part(tmp_path / "cut.tif", gray, at_least=0.35 if planar else 0.6 * share)
 
 
+def test_a_png_that_lacks_nothing_but_its_end_is_read_to_its_last_row(tmp_path, gray):
+    write(tmp_path / "a.png", gray)
+    data = (tmp_path / "a.png").read_bytes()
+    for missing in (1, 12, 13, 16, 17, 20, 21):
+        (tmp_path / "cut.png").write_bytes(data[:-missing])
+        picture = open_picture(tmp_path / "cut.png", ReadOptions(allow_truncated=True))
+        assert np.array_equal(luma(picture), gray) and picture.pages[0].notes
+
+
+def test_a_png_damaged_in_the_middle_is_read_to_there(tmp_path):
+    gray = skimage.data.camera()
+    Image.fromarray(gray).save(tmp_path / "a.png")
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(PictureError):
+        luma(open_picture(tmp_path / "a.png"))
+    picture = open_picture(tmp_path / "a.png", ReadOptions(allow_truncated=True))
+    assert np.array_equal(luma(picture)[:150], gray[:150])
+    assert any("damaged" in note for note in picture.pages[0].notes)
+
+
+def test_a_cut_tiff_with_premultiplied_alpha_keeps_its_samples(tmp_path):
+    rgba = np.random.default_rng(0).integers(0, 256, (61, 97, 4), np.uint8)
+    rgba[..., :3] = np.minimum(rgba[..., :3], rgba[..., 3:])
+    tifffile.imwrite(tmp_path / "a.tif", rgba, photometric="rgb", extrasamples=["assocalpha"], metadata=None)
+    whole = luma(open_picture(tmp_path / "a.tif"))
+    data = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "cut.tif").write_bytes(data[: int(len(data) * 0.6)])
+    assert_read_in_part(tmp_path / "cut.tif", whole, at_least=0.5)
+
+
+def test_pages_before_a_cut_are_kept(tmp_path, gray):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for _ in range(3):
+            file.write(gray, photometric="minisblack", metadata=None)
+    data = (tmp_path / "a.tif").read_bytes()
+    for share, pages in ((0.9, 3), (0.5, 2), (0.2, 1)):
+        (tmp_path / "cut.tif").write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(TruncatedError, match="allow-truncated"):
+            open_picture(tmp_path / "cut.tif")
+        picture = open_picture(tmp_path / "cut.tif", ReadOptions(allow_truncated=True))
+        assert 1 <= len(picture.pages) <= pages and any("too early" in n for n in picture.pages[-1].notes)
+        for number in range(len(picture.pages) - 1):
+            assert np.array_equal(luma(picture, number), gray)
+
+
+def test_absurd_byte_counts_do_not_hide_pixels_that_are_there(tmp_path, gray):
+    tifffile.imwrite(tmp_path / "a.tif", gray, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        file.pages[0].tags[279].overwrite(2**31 - 1)
+    assert np.array_equal(luma(open_picture(tmp_path / "a.tif", ReadOptions(allow_truncated=True))), gray)
+
+
+def test_a_plain_pnm_cut_in_a_number_lacks_that_number(tmp_path):
+    rows = [" ".join(["200"] * 10) for _ in range(4)]
+    text = "P2 10 4 255\n" + "\n".join(rows)
+    for missing in range(1, 8):
+        (tmp_path / "cut.pgm").write_text(text[:-missing])
+        part = luma(open_picture(tmp_path / "cut.pgm", ReadOptions(allow_truncated=True)))
+        assert (part[:3] == 200).all() and ((part[3] == 128).all() or missing < 3)
+
+
 @pytest.mark.parametrize("kind", [".webp", ".bmp", ".jp2", ".avif"])
 def test_what_cannot_be_read_in_part_is_not_said_to_be(tmp_path, gray, kind):
     write(tmp_path / f"a{kind}", gray)

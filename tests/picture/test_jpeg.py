@@ -468,6 +468,51 @@ def test_libjpeg_says_nothing_itself(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_broken_bytes_are_never_filled_with_what_was_in_memory(progressive: bool, tmp_path: Path) -> None:
+    source = saved(photograph("camera").resize((160, 128)), tmp_path / "in.jpg", quality=85, progressive=progressive)
+    data = source.read_bytes()
+    seen = 0
+    for at in np.random.default_rng(1).integers(segments.parse(data).scan, len(data) - 2, 40):
+        source.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+        for options in (ReadOptions(), ReadOptions(allow_truncated=True)):
+            try:
+                first, second = (
+                    np.concatenate([b.luma for b in jpeg.read(source, options).pages[0].pixels.bands()]) for _ in "12"
+                )
+            except PictureError:
+                continue
+            seen += 1
+            assert np.array_equal(first, second)
+    assert seen
+
+
+def test_a_harmless_warning_hides_no_loss(tmp_path: Path) -> None:
+    source = saved(photograph("camera").convert("L"), tmp_path / "in.jpg", quality=85, restart_marker_rows=1)
+    data = source.read_bytes()
+    first = data.index(b"\xff\xd0", segments.parse(data).scan)
+    source.write_bytes((data[:first] + bytes(5) + data[first:])[: len(data) // 2])
+    with pytest.raises(PictureError, match="allow-truncated"):
+        jpeg.read(source)
+
+
+@pytest.mark.parametrize("kind", ["progressive", "odd sampling"])
+def test_what_may_lack_a_part_is_not_called_whole(kind: str, tmp_path: Path) -> None:
+    source = saved(photograph("camera"), tmp_path / "in.jpg", quality=85, progressive=kind == "progressive")
+    data = source.read_bytes()
+    if kind == "progressive":
+        scan = segments.parse(data).scan
+        data = data[: data.index(b"\xff\xda", scan + 2)]
+    else:  # 2x2, 1x2, 2x1: libjpeg decodes it, TurboJPEG does not
+        at = data.index(b"\xff\xc0") + 10
+        data = data[: at + 4] + b"\x12" + data[at + 5 : at + 7] + b"\x21" + data[at + 8 :]
+        data = data[: 2 * len(data) // 3]
+    source.write_bytes(data)
+    picture = jpeg.read(source, ReadOptions(allow_truncated=True))
+    assert not jpeg.keeps_coefficients(picture)
+    assert any("grey" in note for note in picture.pages[0].notes)
+
+
 def frame_at(data: bytes) -> int:
     return data.index(b"\xff\xc0") + 4
 

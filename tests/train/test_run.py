@@ -22,6 +22,7 @@ TINY = {
     "koala-fusion": "net: {width: 0.05}\nphases: [{epochs: 3, size: 32, batch: 2}]",
     "vgg-gan": "net: {width: 0.05, blocks: 1, widths: [256, 512]}\nloss: {width: 0.05}\nphases: [{epochs: 3, size: 64, batch: 2}]",
     "resnet-gan": "net: {width: 0.05}\nloss: {width: 0.05}\nphases: [{epochs: 3, size: 32, batch: 2}]",
+    "unet": "net: {width: 0.05, widths: [64, 128, 256]}\nphases: [{epochs: 3, size: 32, batch: 8}]",
     "unet-gan": "net: {width: 0.05, widths: [64, 128, 256]}\nloss: {width: 0.05}\nphases: [{epochs: 3, size: 32, batch: 8}]",
 }
 

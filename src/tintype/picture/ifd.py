@@ -43,6 +43,8 @@ class Directory:
     children: Mapping[int, Directory] = field(default_factory=dict)
     #: Whether a child was too broken to read; it is missing in `children`.
     damaged: bool = False
+    #: Where in the file the next one's offset stands.
+    link: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ def directory_at(read: Read, header: Header, at: int, depth: int = 0) -> tuple[D
     tail = read(start + count * size, wide)  # some writers leave the last offset out
     next_at = struct.unpack(order + ("Q" if header.big else "I"), tail)[0] if len(tail) == wide else 0
     children, damaged = _children(read, header, tags, depth)
-    return Directory({k: v for k, v in tags.items() if k not in POINTERS}, children, damaged), next_at
+    return Directory(
+        {k: v for k, v in tags.items() if k not in POINTERS}, children, damaged, start + count * size
+    ), next_at
 
 
 def _children(read: Read, header: Header, tags: Mapping[int, Tag], depth: int) -> tuple[dict[int, Directory], bool]:

@@ -7,9 +7,9 @@ further pictures in the file (MPF) is left out, as it would point to nowhere.
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tintype.errors import PictureError, SaveError, TruncatedError
+from tintype.errors import DamagedError, PictureError, SaveError, TruncatedError
 from tintype.picture import coefficients, profiles, segments
 from tintype.picture.atomic import replacing
 from tintype.picture.color import Bytes
 from tintype.picture.jpeg_notes import notes_of, with_grey_profile, with_profile, with_provenance, without_provenance
 from tintype.picture.jpeg_pixels import JpegPixels
 from tintype.picture.picture import ColoredPicture, Metadata, Page, Picture, with_note
-from tintype.picture.reading import ENDS_EARLY, PARTLY, ReadOptions, Samples, check_size, page_of, refusing, truncated
+from tintype.picture.reading import ENDS_EARLY, ReadOptions, Samples, check_size, page_of, refusing, truncated
 from tintype.picture.segments import Header
 from tintype.picture.stripes import colored_file
 
@@ -50,14 +50,10 @@ def read(path: Path, options: ReadOptions = _AS_IT_SHOULD) -> Picture:
         iptc=header.iptc,
         dpi=header.dpi,
     )
-    data, whole, note = _mended(path, data, header, options)
-    first = JpegPixels(path, data, header, Samples(), whole and _keeps_luma(data, header))
-    if whole and (warning := first.check()):
-        first = replace(first, warned=True)
-        note = note or f"the file may be damaged: {warning}"
+    first, note = _opened(path, data, header, options)
 
     def pixels(samples: Samples) -> JpegPixels:
-        return first if samples == first.samples else replace(first, samples=samples, direct=False, _kept={})
+        return first if samples == first.samples else replace(first, samples=samples, direct=False)
 
     page = page_of(path, frame.size, 8, len(frame.components), False, metadata, pixels, options, stored)
     if note:
@@ -95,26 +91,47 @@ def _header(path: Path, data: bytes, options: ReadOptions) -> Header:
     return header
 
 
-def _mended(path: Path, data: bytes, header: Header, options: ReadOptions) -> tuple[bytes, bool, str]:
-    """The file as it can be decoded, whether no pixel is missing from it as far as is known, and a note. Raises TruncatedError."""
+def _opened(path: Path, data: bytes, header: Header, options: ReadOptions) -> tuple[JpegPixels, str]:
+    """The file's pixels, and a note of what is wrong with it. Raises TruncatedError and PictureError where it is refused."""
     height, width = header.frame.size
     # No coding takes less than two bits for a block of 64 pixels (one, in one progressive scan): nothing needs be allocated.
     if height * width > 600 * len(data):
         raise truncated(path)
-    if not options.allow_truncated:
-        return data, True, ""  # JpegPixels.check will tell
-    note = ""
-    for mended in (data, data + _ENDING):
-        try:
-            JpegPixels(path, mended, header, Samples(), _keeps_luma(data, header)).check()
-            return mended, True, note and "the file lacked its last two bytes, which were added"
-        except TruncatedError:
-            note = ENDS_EARLY
-        except PictureError as error:
-            if error.remedy != PARTLY:
-                raise
-            note = note or f"the file {error.cause}; what is lost is wrong or grey"
-    return data + _ENDING, False, note
+    pixels = JpegPixels(path, data, header, Samples(), _keeps_luma(data, header))
+    try:
+        pixels.check()
+        return pixels, ""
+    except DamagedError as error:
+        # Bytes too many before the end marker: the only warning that comes after all samples.
+        more = re.search(r": ((\d+) extraneous bytes before marker 0xd9)$", error.cause)
+        end = data.find(_ENDING, header.scan)
+        if more and _is_whole(clean := replace(pixels, data=data[: end - int(more[2])] + data[end:])):
+            return clean, f"the file may be damaged: {more[1]}"
+        if not options.allow_truncated:
+            raise
+        note = f"the file {error.cause}; what is lost is wrong or grey"
+    except TruncatedError:
+        if not options.allow_truncated:
+            raise
+        note = ENDS_EARLY
+        # Of several scans, whole ones may be missing, which libjpeg doesn't mind.
+        one = header.frame.marker != segments.PROGRESSIVE and data[header.scan + 4] == len(header.frame.components)
+        if one and _is_whole(ended := replace(pixels, data=data + _ENDING)):
+            return ended, "the file lacked its end marker, which was added"
+    forgiving = replace(pixels, data=data + _ENDING, direct=False)
+    try:
+        forgiving.preview()
+    except TruncatedError:
+        raise truncated(path) from None
+    return forgiving, note
+
+
+def _is_whole(pixels: JpegPixels) -> bool:
+    """Whether the file decodes to its end without a word of libjpeg's."""
+    try:
+        return pixels.check()
+    except PictureError:
+        return False
 
 
 def _keeps_luma(data: bytes, header: Header) -> bool:
@@ -152,7 +169,7 @@ def write_colored(colored: ColoredPicture, path: Path, subsampling: str = "420",
         source = _source(page, path)
         notes = segments.with_transform(with_provenance(source.notes, colored), 1)
         notes = with_profile(notes, profiles.space_of(page.metadata.icc).rgb_profile, path)
-        with _broken(colored.picture.path or path, source.warned):
+        with _broken(colored.picture.path or path):
             data = colored_file(
                 source.data, source.header, source.luma, notes, colored.chroma[0], 2 if subsampling == "420" else 1
             )
@@ -172,7 +189,7 @@ def write_gray(picture: Picture, path: Path, overwrite: bool = False) -> None:
             )
         else:
             size = source.header.frame.size
-            with _broken(picture.path or path, source.warned):
+            with _broken(picture.path or path):
                 luma, table = coefficients.read_luma(source.data, source.header.frame)
                 coded = coefficients.write(size, (luma,), (table,))
             part.write_bytes(segments.joined(notes, [coded], size))
@@ -189,7 +206,6 @@ class _Source:
     header: Header
     luma: Callable[[], Bytes]
     notes: tuple[segments.Segment, ...]
-    warned: bool = False  #: libjpeg warns of something in it
 
 
 def _source(page: Page, path: Path) -> _Source:
@@ -201,7 +217,7 @@ def _source(page: Page, path: Path) -> _Source:
         )
         if pixels.direct:
             data = segments.plain(pixels.data, pixels.header)
-            return _Source(data, segments.parse(data), pixels.whole, notes, pixels.warned)
+            return _Source(data, segments.parse(data), pixels.whole, notes)
         notes = with_profile(tuple(s for s in notes if s.marker != segments.APP14), page.metadata.icc, path)
     else:
         notes = notes_of(page.metadata, path)
@@ -218,23 +234,9 @@ def _source(page: Page, path: Path) -> _Source:
 
 
 @contextmanager
-def _broken(path: Path, warned: bool) -> Iterator[None]:
+def _broken(path: Path) -> Iterator[None]:
     """What libjpeg refuses, although it could be decoded, is the fault of the file `path`: values out of range."""
     try:
-        with _silence() if warned else nullcontext():
-            yield
+        yield
     except ValueError as error:
         raise PictureError(path, f"is corrupt: {error}", "save it anew with another program") from error
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Nothing on stderr: jpeglib's libjpeg prints its warnings there, of which the picture has a note already."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from tintype.errors import PictureError, TruncatedError
+from tintype.errors import DamagedError, PictureError, TruncatedError
 from tintype.picture.color import Bytes
 from tintype.picture.picture import BAND_PIXELS, Band, Pixels, reduced_size
 from tintype.picture.reading import PARTLY, Samples, refusing, truncated
@@ -23,8 +24,8 @@ from tintype.picture.segments import Header, plain
 
 #: Longest side of the copy that is decoded when the file is opened, which is also what finds most broken files.
 _PREVIEW = 1280
-#: libjpeg's warnings (jerror.h) of samples that it had to make up. Its others are of bytes too many and the like.
-_LOST = ("premature end of data segment", "bad Huffman code", "instead of RST")
+#: What TurboJPEG says where it refuses a header, of odd samplings for one, before anything is decoded.
+_REFUSED = re.compile(r"tj\w+\(\): ")
 _CUT = "Premature end of JPEG file"
 
 
@@ -33,7 +34,7 @@ class JpegPixels(Pixels):
     """Pixels of the JPEG file `data`.
 
     `direct`: the file's own Y plane is the luma, and its coefficients can be kept. Otherwise `samples` says how the
-    decoded samples become luma. `warned`: libjpeg warns of something in it, harmless.
+    decoded samples become luma.
     """
 
     path: Path
@@ -41,9 +42,9 @@ class JpegPixels(Pixels):
     header: Header = field(repr=False)
     samples: Samples
     direct: bool
-    warned: bool = False
-    _kept: dict[str, Bytes] = field(default_factory=dict, repr=False, compare=False)
-    _coming: list[Future[Bytes]] = field(default_factory=list, repr=False, compare=False)
+    # A copy by dataclasses.replace gets new ones.
+    _kept: dict[str, Bytes] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _coming: list[Future[Bytes]] = field(init=False, default_factory=list, repr=False, compare=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,7 +63,7 @@ class JpegPixels(Pixels):
 
     def prefetch(self) -> None:
         """Decode the whole in a thread of its own: the network leaves a core idle meanwhile."""
-        if not self._coming and self._preview().shape[:2] != self.size:
+        if not self._coming and self.preview().shape[:2] != self.size:
             pool = ThreadPoolExecutor(1, "tintype-decode")
             self._coming.append(pool.submit(self._decoded, 1))
             pool.shutdown(wait=False)
@@ -79,7 +80,7 @@ class JpegPixels(Pixels):
         """The whole, reduced, from a decode at a half, a quarter or an eighth of the size where that is enough."""
         large = 2 * longest > _PREVIEW
         scale = self._scale(2 * longest if large else _PREVIEW)
-        samples = self._decoded(scale) if large else self._preview()
+        samples = self._decoded(scale) if large else self.preview()
         image = Image.fromarray(samples[..., 0] if self.direct else self.samples.band(0, samples).luma)
         h, w = reduced_size(self.size, longest)
         # A scaled decode rounds its size up: this many of its pixels are the picture.
@@ -91,26 +92,28 @@ class JpegPixels(Pixels):
         plane = average(np.asarray(image), (h, w), (tall / shrink[1], wide / shrink[0]))
         return np.asarray(np.clip(plane / 255, 0, 1), np.float32)
 
-    def check(self) -> str:
-        """Read the file to its end, decoding no more than a small picture needs. "", or libjpeg's warning of something harmless.
+    def check(self) -> bool:
+        """Read the file to its end, decoding no more than a small picture needs. Whether that shows that nothing is missing from it.
 
-        Raises TruncatedError, or PictureError where samples are lost or it can't be decoded.
+        Raises TruncatedError, or DamagedError, which ends with libjpeg's first warning.
         """
-        warning = ""
         try:
-            small = self._luma(self._scale(_PREVIEW), strict=True)
-            if self.direct:
-                self._kept["preview"] = small
+            small = self._luma(self._scale(_PREVIEW))
         except ValueError as error:
             warning = str(error).removeprefix("Corrupt JPEG data: ")
-        if _CUT in warning:
-            raise truncated(self.path, partly=True)
-        if any(lost in warning for lost in _LOST):
-            raise PictureError(self.path, f"is damaged: {warning}", PARTLY)
-        self._preview()
-        return warning
+            if _CUT in warning:
+                raise truncated(self.path, partly=True) from None
+            if not _REFUSED.match(warning):
+                raise DamagedError(self.path, f"is damaged: {warning}", PARTLY) from None
+            self.preview()
+            return False
+        if self.direct:
+            self._kept["preview"] = small
+        self.preview()
+        return True
 
-    def _preview(self) -> Bytes:
+    def preview(self) -> Bytes:
+        """Samples (h, w, C) of a reduced copy, forgiving what can be forgiven. Raises PictureError."""
         if "preview" not in self._kept:
             self._kept["preview"] = self._decoded(self._scale(_PREVIEW))
         return self._kept["preview"]
@@ -123,9 +126,9 @@ class JpegPixels(Pixels):
         """Samples (h, w, C), a `scale`-th (1, 2, 4, 8) of the size, rounded up. Raises PictureError."""
         if self.direct:
             try:
-                return self._luma(scale, strict=False)
+                return self._luma(scale)
             except ValueError:
-                pass  # TurboJPEG doesn't know all subsamplings; Pillow, slower, does, or has a better word for what is wrong
+                pass  # Pillow is slower, forgives more, and has a better word for what it doesn't
         h, w = (-(-n // scale) for n in self.size)
         try:
             with refusing(self.path), JpegImageFile(BytesIO(plain(self.data, self.header))) as image:
@@ -140,10 +143,11 @@ class JpegPixels(Pixels):
         except TruncatedError:
             raise truncated(self.path, partly=True) from None
 
-    def _luma(self, scale: int, strict: bool) -> Bytes:
-        """The Y plane (h, w, 1). Raises ValueError for what TurboJPEG refuses; where `strict`, for libjpeg's first warning, too."""
+    def _luma(self, scale: int) -> Bytes:
+        """The Y plane (h, w, 1). Raises ValueError for what TurboJPEG refuses, and for libjpeg's first warning."""
         h, w = (-(-n // scale) for n in self.size)
+        # Not `strict` would mean whatever was in memory where libjpeg gives up.
         luma: Bytes = simplejpeg.decode_jpeg(
-            plain(self.data, self.header), "GRAY", min_height=h, min_width=w, strict=strict
+            plain(self.data, self.header), "GRAY", min_height=h, min_width=w, strict=True
         )
         return luma

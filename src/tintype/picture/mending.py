@@ -43,6 +43,7 @@ class Upsampling:
 
     weights: Float
     own: NDArray[np.bool_]
+    bias: Float  #: added before what is mixed is rounded down
 
     @property
     def identity(self) -> bool:
@@ -54,14 +55,16 @@ class Upsampling:
 def upsampling(sampling: int) -> Upsampling:
     """For chroma reduced by `sampling` = 1 (P = 8 x 8 pixels) or 2 (P = 18 x 18) both ways."""
     if sampling == 1:
-        return Upsampling(np.eye(64, dtype=np.float32), np.ones(64, bool))
+        return Upsampling(np.eye(64, dtype=np.float32), np.ones(64, bool), np.zeros(64, np.float32))
     pixel = np.arange(-1, 17)
     near, far = pixel // 2, pixel // 2 + np.where(pixel % 2, 1, -1)
     line = np.zeros((8, 18), np.float32)
     np.add.at(line, (near.clip(0, 7), pixel + 1), 0.75)
     np.add.at(line, (far.clip(0, 7), pixel + 1), 0.25)
     inside = (pixel >= 0) & (pixel < 16)
-    return Upsampling(np.kron(line, line), np.outer(inside, inside).ravel())
+    # libjpeg's: halves go up in even columns, down in odd ones.
+    bias = np.tile(np.where(pixel % 2, 7, 8) / 16, 18).astype(np.float32)
+    return Upsampling(np.kron(line, line), np.outer(inside, inside).ravel(), bias)
 
 
 class _Judge:
@@ -95,7 +98,7 @@ class _Judge:
     def change(self, coded: Float) -> Float:
         """Levels by which grey (N, P) is off once channels are rounded as libjpeg rounds them; from a half on it comes out changed."""
         samples = self.coder.decode(coded)
-        chroma = samples if self.up.identity else np.rint(product(samples, self.up.weights))
+        chroma = samples if self.up.identity else np.floor(product(samples, self.up.weights) + self.up.bias)
         total, part = -self.luma, np.empty_like(self.luma)
         for factors, weight in zip(CHROMA_TO_RGB, WEIGHTS, strict=True):
             np.multiply(chroma[0], np.float32(factors[0]), out=part)

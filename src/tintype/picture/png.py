@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tintype.errors import PictureError
 from tintype.picture.color import Bytes
+from tintype.picture.libvips import prepare
 from tintype.picture.picture import Metadata, Picture
 from tintype.picture.raster import Raster, rescale
 from tintype.picture.reading import ENDS_EARLY, ReadOptions, check_size, page_of, truncated
@@ -44,8 +45,9 @@ _XMP = b"XML:com.adobe.xmp"
 #: No chunk but pixels may be longer, all together neither.
 _MOST_BYTES = 1 << 26
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-_CHANNELS_STORED = _CHANNELS | {3: 1}
 _PHOTOMETRIC = {0: "grey", 2: "rgb", 3: "palette", 4: "grey", 6: "rgb"}
+#: The filters that a row may begin with are 0 to this.
+_LAST_FILTER = 4
 _LEVEL = 5  #: of deflate: a tenth larger than 9 at a third of its time
 
 
@@ -70,14 +72,13 @@ def read(path: Path, options: ReadOptions) -> Picture:
     stored = {"bits": str(bits if kind != 3 else 8), "photometric": _PHOTOMETRIC[kind]}
     colors = _CHANNELS[kind] - (kind >= 4)
     decoded: Path | _TemporaryFileWrapper[bytes] = path
-    there = height
-    if options.allow_truncated and not interlaced:
+    there, note = height, ""
+    if options.allow_truncated and not interlaced and not (whole and _decodes(path)):
         row = 1 + -(-width * bits * (1 if kind == 3 else _CHANNELS[kind]) // 8)
-        copy, there = _completed(path, row, height)
+        decoded, there = _completed(path, row, height)
         if not there:
             raise truncated(path, "has no pixels")
-        if there < height:
-            decoded = copy
+        note = "the file is damaged: what is lost is wrong or grey" if whole else ENDS_EARLY
     page = page_of(
         path,
         (height, width),
@@ -88,7 +89,7 @@ def read(path: Path, options: ReadOptions) -> Picture:
         lambda samples: VipsPixels(path, (height, width), samples, lambda: _load(decoded), there),
         options,
         stored,
-        (ENDS_EARLY,) if there < height else (),
+        (note,) if note else (),
     )
     return Picture((page,), path, "png")
 
@@ -127,6 +128,16 @@ def _chunks(path: Path, file: IO[bytes]) -> tuple[list[tuple[bytes, bytes]], boo
         file.seek(4, 1)
 
 
+def _decodes(path: Path) -> bool:
+    """Whether all of a PNG can be decoded."""
+    prepare()
+    try:
+        _load(path).avg()
+    except pyvips.Error:
+        return False
+    return True
+
+
 def _completed(path: Path, row: int, height: int) -> tuple[_TemporaryFileWrapper[bytes], int]:
     """A copy of a PNG with zeros for what is missing of its `height` rows of `row` bytes, and how many whole rows were there.
 
@@ -140,21 +151,24 @@ def _completed(path: Path, row: int, height: int) -> tuple[_TemporaryFileWrapper
         if data := pack.compress(rows):
             _put(copy, b"IDAT", data)
 
-    with path.open("rb") as file:
+    with path.open("rb") as file, suppress(zlib.error):
         file.seek(len(SIGNATURE))
-        while len(head := file.read(8)) == 8 and not unpack.eof:
+        while len(head := file.read(8)) == 8 and not unpack.eof and total < row * height:
             length, name = struct.unpack(">I4s", head)
             end = file.tell() + length + 4
-            if name != b"IDAT":
+            if name in (b"IHDR", b"PLTE", b"tRNS"):
                 copy.write(head + file.read(length + 4))
-            with suppress(zlib.error):
-                while name == b"IDAT" and length and (piece := file.read(min(length, 1 << 16))):
-                    length -= len(piece)
-                    while piece:
-                        rows = unpack.decompress(piece, 1 << 20)
-                        piece = unpack.unconsumed_tail
-                        total += len(rows)
-                        put(rows)
+            while name == b"IDAT" and length and (piece := file.read(min(length, 1 << 16))):
+                length -= len(piece)
+                while piece and total < row * height:
+                    # Little at a time: where it goes wrong, what was unpacked in the same breath is lost.
+                    rows = unpack.decompress(piece, max(row, 1 << 12))[: row * height - total]
+                    piece = unpack.unconsumed_tail
+                    bad = next((k for k in range(-total % row, len(rows), row) if rows[k] > _LAST_FILTER), None)
+                    total += len(rows[:bad])
+                    put(rows[:bad])
+                    if bad is not None:
+                        raise zlib.error("no row of a PNG begins so")
             file.seek(end)
     missing = row * height - total
     for at in range(0, missing, 1 << 20):
@@ -162,7 +176,7 @@ def _completed(path: Path, row: int, height: int) -> tuple[_TemporaryFileWrapper
     _put(copy, b"IDAT", pack.flush())
     _put(copy, b"IEND", b"")
     copy.flush()
-    return copy, min(height, total // row)
+    return copy, total // row
 
 
 def _metadata(path: Path, chunks: list[tuple[bytes, bytes]], options: ReadOptions) -> Metadata:

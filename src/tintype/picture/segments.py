@@ -9,7 +9,8 @@ from dataclasses import dataclass
 SOI, EOI, SOS, DQT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xFE
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 #: Frames: baseline, extended, progressive; the same two with arithmetic coding, which Pillow's libjpeg does not decode; and all.
-HUFFMAN, ARITHMETIC = {0xC0, 0xC1, 0xC2}, {0xC9, 0xCA}
+PROGRESSIVE = 0xC2
+HUFFMAN, ARITHMETIC = {0xC0, 0xC1, PROGRESSIVE}, {0xC9, 0xCA}
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
@@ -156,7 +157,11 @@ def _frame(segment: Segment) -> Frame:
 def plain(data: bytes, header: Header) -> bytes:
     """The file without what only describes it: a decoder can't stumble over it then. JFIF and Adobe say how colours are coded."""
     kept = (s for s in header.segments if not is_note(s) or s.is_(APP0, JFIF) or s.is_(APP14, ADOBE))
-    return b"\xff\xd8" + b"".join(s.coded() for s in kept) + data[header.scan :]
+    # libjpeg warns of JFIF versions that it doesn't know, and would keep its one warning for that.
+    known = (
+        Segment(APP0, JFIF + b"\1\1" + s.payload[7:]) if s.is_(APP0, JFIF) and len(s.payload) > 6 else s for s in kept
+    )
+    return b"\xff\xd8" + b"".join(s.coded() for s in known) + data[header.scan :]
 
 
 def is_note(segment: Segment) -> bool:

@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 import pyvips
 
-from tintype.errors import PictureError
+from tintype.errors import PictureError, TruncatedError
 from tintype.picture.ifd import Directory, Header, Tag, block_of, directory_at, header_of
-from tintype.picture.picture import Metadata, Page, Picture
+from tintype.picture.picture import Metadata, Page, Picture, with_note
 from tintype.picture.reading import ENDS_EARLY, ReadOptions, check_size, page_of, truncated
 from tintype.picture.vips import VipsPixels
 
@@ -91,13 +91,27 @@ def read(path: Path, options: ReadOptions) -> Picture:
     """All pages of a TIFF. Raises PictureError, TruncatedError, LimitError."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        header, directories = _directories(path, file, size)
-        pages = tuple(_page(path, k, d, header, size, options) for k, d in enumerate(directories))
-    return Picture(pages, path, "tiff")
+        header, directories, all_there = _directories(path, file, size, options)
+    pages: list[Page] = []
+    copy = _Lengthened(path)
+    if not all_there:  # libvips would follow the chain of pages to where it breaks off
+        copy.of(0, (directories[-1].link, bytes(8 if header.big else 4)))
+    for number, directory in enumerate(directories):
+        try:
+            pages.append(_page(path, number, directory, header, size, options, copy))
+        except TruncatedError:
+            if not (options.allow_truncated and pages):
+                raise
+            all_there = False
+    if not all_there:
+        pages[-1] = with_note(
+            pages[-1], "the file ends too early: of its pages, those are here of which a row is there"
+        )
+    return Picture(tuple(pages), path, "tiff")
 
 
-def _directories(path: Path, file: BinaryIO, size: int) -> tuple[Header, list[Directory]]:
-    """The chain of directories, one for each page."""
+def _directories(path: Path, file: BinaryIO, size: int, options: ReadOptions) -> tuple[Header, list[Directory], bool]:
+    """The chain of directories, one for each page, and whether it is whole."""
 
     def read_at(at: int, n: int) -> bytes:
         if at > size or n > size:
@@ -116,26 +130,36 @@ def _directories(path: Path, file: BinaryIO, size: int) -> tuple[Header, list[Di
             directory, at = directory_at(read_at, header, at)
             out.append(directory)
     except EOFError:
-        raise truncated(path, "ends too early: its directory lies beyond its end") from None
+        if not (options.allow_truncated and out):
+            raise truncated(path, "ends too early: its directory lies beyond its end", partly=bool(out)) from None
+        return header, out, False
     except (ValueError, struct.error) as error:
         raise PictureError(path, f"is corrupt: {error}") from error
     if at or not out:
         raise PictureError(path, "has no pages" if not out else f"has more than {_MOST_PAGES:,} pages")
-    return header, out
+    return header, out, True
 
 
-def _page(path: Path, number: int, directory: Directory, header: Header, size: int, options: ReadOptions) -> Page:
-    """One page."""
+def _page(
+    path: Path,
+    number: int,
+    directory: Directory,
+    header: Header,
+    size: int,
+    options: ReadOptions,
+    copy: _Lengthened,
+) -> Page:
+    """One page, as far as it is there. Raises TruncatedError where no row of it is, or none may be missing."""
     where = f"page {number + 1} " if number else ""
     try:
         layout = _layout(path, directory, header.order, where)
         check_size(path, layout.size, options)
         there = _rows_there(directory, header.order, layout, size)
         if there < layout.size[0] and not (options.allow_truncated and there):
-            raise truncated(path, f"{where}ends too early", partly=there > 0)
+            raise truncated(path, f"{where}ends too early", partly=there > 0 or number > 0)
     except (ValueError, IndexError, struct.error) as error:
         raise PictureError(path, f"is corrupt: {where}lacks what a picture needs") from error
-    load = _loader(path, number, directory, layout, header, there)
+    load = _loader(path, number, directory, layout, header, there, copy)
     stored = {"bits": str(layout.bits), "photometric": layout.photometric}
     stored["compression"] = "none" if layout.compression == 1 else "deflate"
     if layout.alpha:
@@ -221,27 +245,27 @@ def _rows_there(directory: Directory, order: str, layout: _Layout, size: int) ->
     if not offsets:
         raise IndexError("no pixels")
     height, width = layout.size
-    missing = [k for k, (at, n) in enumerate(zip(offsets, lengths, strict=False)) if at + n > size]
-    if not missing:
-        return height
     rows = max(1, min(height, _number(directory, order, 323 if tiled else 278, height)))
-    across = -(-width // max(1, _number(directory, order, 322))) if tiled else 1
-    plane = (
-        -(-height // rows) * across
-    )  # where each channel has strips of its own, they come one channel after the other
+    wide = max(1, _number(directory, order, 322)) if tiled else width
+    across = -(-width // wide)
+    # Where each channel has strips of its own, they come one channel after the other.
+    plane = -(-height // rows) * across
+    channels = 1 if _number(directory, order, 284, 1) == 2 else layout.channels
+    row = -(-wide * layout.bits * channels // 8) if layout.compression == 1 else 0  # bytes, where they can be known
 
-    def before(k: int) -> int:
-        whole = k % plane // across * rows
-        if tiled or layout.compression != 1:
-            return whole
-        # Of such a strip, a part can be read.
-        return whole + min(rows, height - whole) * max(0, size - offsets[k]) // max(1, lengths[k])
+    def before(k: int, at: int, length: int) -> int:
+        """Whole rows of the picture down to what strip or tile `k` lacks."""
+        top = k % plane // across * rows
+        here = rows if tiled else min(rows, height - top)
+        if at + (min(length, here * row) or length) <= size:
+            return height
+        return top + (max(0, size - at) // row if row and not tiled else 0)
 
-    return min(before(k) for k in missing)
+    return min((before(k, *both) for k, both in enumerate(zip(offsets, lengths, strict=False))), default=height)
 
 
 def _loader(
-    path: Path, number: int, directory: Directory, layout: _Layout, header: Header, there: int
+    path: Path, number: int, directory: Directory, layout: _Layout, header: Header, there: int, copy: _Lengthened
 ) -> Callable[[], pyvips.Image]:
     """Opens the page with libvips.
 
@@ -249,23 +273,40 @@ def _loader(
     changed on their way to it, that they are not premultiplied.
     """
     how = {"page": number, "access": "sequential", "fail_on": "none" if there < layout.size[0] else "error"}
-    if there < layout.size[0]:
-        copy = _lengthened(path, layout)
-        return lambda: pyvips.Image.tiffload(copy.name, **how)
-    if layout.alpha != "premultiplied":
+    patch = (directory.tags[338].place, struct.pack(header.order + "H", 2)) if layout.alpha == "premultiplied" else None
+    if there < layout.size[0] or copy.made:
+        file = copy.of(2 * layout.size[0] * layout.size[1] * layout.channels, patch)
+        return lambda: pyvips.Image.tiffload(file.name, **how)
+    if patch is None:
         return lambda: pyvips.Image.tiffload(str(path), **how)
-    patch = directory.tags[338].place, struct.pack(header.order + "H", 2)
     return lambda: pyvips.Image.new_from_source(_patched(path, *patch), "", **how)
 
 
-def _lengthened(path: Path, layout: _Layout) -> _TemporaryFileWrapper[bytes]:
-    """A copy of a file that ends too early, with as many zeros at its end as the page can have bytes: libvips reads no part of a strip."""
-    copy = tempfile.NamedTemporaryFile(prefix="tintype-", suffix=".tif")  # noqa: SIM115 - goes when nobody reads it
-    with path.open("rb") as file:
-        shutil.copyfileobj(file, copy)
-    copy.truncate(copy.tell() + 2 * layout.size[0] * layout.size[1] * layout.channels)
-    copy.flush()
-    return copy
+class _Lengthened:
+    """A copy of a file that ends too early, with zeros at its end: libvips reads no part of a strip. One for all pages, made when it is wanted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: _TemporaryFileWrapper[bytes] | None = None
+
+    @property
+    def made(self) -> bool:
+        """Whether there is one."""
+        return self._file is not None
+
+    def of(self, more: int, patch: tuple[int, bytes] | None) -> _TemporaryFileWrapper[bytes]:
+        """The copy, at least `more` bytes longer than the file, and with the bytes of `patch` in their place."""
+        if self._file is None:
+            self._file = tempfile.NamedTemporaryFile(prefix="tintype-", suffix=".tif")  # noqa: SIM115 - goes when nobody reads it
+            with self.path.open("rb") as file:
+                shutil.copyfileobj(file, self._file)
+        if patch:
+            self._file.seek(patch[0])
+            self._file.write(patch[1])
+        self._file.flush()
+        name = Path(self._file.name)
+        self._file.truncate(max(name.stat().st_size, self.path.stat().st_size + more))
+        return self._file
 
 
 def _patched(path: Path, at: int, new: bytes) -> pyvips.Source:

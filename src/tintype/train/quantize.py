@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.quantization import QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from tintype.colorizer import Colorizer
@@ -95,8 +95,8 @@ class _Watched:
         return np.zeros((1, 1, 2), np.float32)
 
 
-class _Reader(CalibrationDataReader):
-    """Inputs (1, 1, h, w), one after the other, as onnxruntime asks for them."""
+class _Reader:
+    """Inputs (1, 1, h, w), one after the other, as onnxruntime's CalibrationDataReader gives them."""
 
     def __init__(self, inputs: Iterable[Float]) -> None:
         self._left = iter(inputs)

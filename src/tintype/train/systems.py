@@ -127,6 +127,7 @@ SYSTEMS: dict[str, System] = {
     "koala-fusion": System(
         "R6: koala with a classifier's view of the whole picture", _fusion, _regression, "inception-resnet-v2"
     ),
+    "unet": System("R7's U-Net by itself, ab by regression", UNet, _regression),
     "unet-gan": System("R7: a U-Net against a discriminator", UNet, _adversaries),
     "vgg-gan": System("R8: generator and discriminator on VGG16's features", _vgg_generator, _vgg_adversaries, "vgg16"),
     "resnet-gan": System("R9: koala-fusion against a discriminator", _fusion, _adversaries, "inception-resnet-v2"),
