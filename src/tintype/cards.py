@@ -32,8 +32,8 @@ CARDS: dict[str, Card] = {
     "tint": Card(
         name="tint",
         file="tint.onnx",
-        sha256="4312aeaf51459dd1eba63ce5a48db59b82e5740c1e165d02c12943307c42feaa",
-        parameters=5_253_018,
+        sha256="450a5e3b69acce10699c0dd560c6c2486d90b43d41f87899976d252c4d2e09c3",
+        parameters=8_274_778,
         licence="research and personal use: several sources of the training pictures allow no more",
         data="36,195 photographs from 105 public sources, none of them of the validation sets",
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -69,19 +69,24 @@ def _start(settings: Settings) -> _Running:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, settings), daemon=True)
-    # Libraries read these when they are loaded, in the new process.
-    variables = _environment("VIPS_CONCURRENCY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", value=settings.threads)
-    with variables, _without_interrupts():
+    # Libraries read these when they are loaded, in the new process. With an arena of memory for each thread, as glibc has
+    # it otherwise, a worker would grow over the pictures.
+    variables = {"MALLOC_ARENA_MAX": "1"}
+    if settings.threads:
+        variables |= dict.fromkeys(
+            ("VIPS_CONCURRENCY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(settings.threads)
+        )
+    with _environment(variables), _without_interrupts():
         process.start()
     theirs.close()
     return _Running(process, ours)
 
 
 @contextlib.contextmanager
-def _environment(*names: str, value: int | None) -> Iterator[None]:
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables that are not set yet, for as long as the block runs."""
-    new = [name for name in names if value and name not in os.environ]
-    os.environ.update(dict.fromkeys(new, str(value)))
+    new = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(new)
     try:
         yield
     finally:
