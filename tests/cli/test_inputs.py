@@ -78,4 +78,4 @@ def test_a_folder_that_cannot_be_listed_is_a_failure(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "scandir", scandir)
     found, failed = find([str(tmp_path)], ENDINGS)
     assert [f.below for f in found] == ["a.jpg"]
-    assert [f.error for f in failed] == [f"{tmp_path / 'locked'}: Permission denied"]
+    assert [f.error for f in failed] == [f"{tmp_path / 'locked'}: Permission denied (check its permissions)"]
