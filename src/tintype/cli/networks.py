@@ -71,13 +71,19 @@ def anatomy(name: str, most: int = 0) -> Anatomy:
         raise ModelError(f"showing the layers of {name!r} needs {error.name}; pip install 'tintype[train]'") from None
 
 
-def recipe(name: str) -> Path:
-    """The recipe that comes with the package for the system of that name. Raises ModelError where it is missing."""
+def recipes() -> dict[str, Path]:
+    """The recipes that come with the package, by the name of their system."""
     package = Path(__file__).parent.parent
-    for folder in (package / "configs", package.parent.parent / "configs"):  # installed; in the source tree
-        if (folder / f"{name}.yaml").is_file():
-            return folder / f"{name}.yaml"
-    raise ModelError(f"the recipe of {name!r} is missing; install tintype again")
+    folders = (package / "configs", package.parent.parent / "configs")  # installed; in the source tree
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def recipe(name: str) -> Path:
+    """The one for the system of that name. Raises ModelError where it is missing."""
+    known = recipes()
+    if name not in known:
+        raise ModelError(f"the recipe of {name!r} is missing; install tintype again")
+    return known[name]
 
 
 def shape_text(shape: Shape) -> str:

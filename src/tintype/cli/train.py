@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tintype.cli.networks import recipes
 from tintype.cli.report import say
 from tintype.errors import ModelError, UsageError
 
@@ -93,16 +94,14 @@ def _config(what: str) -> Path:
     """The file of that name, or the recipe that comes with the package for the system of that name. Raises UsageError where there is none."""
     if what.endswith((".yaml", ".yml")):
         return Path(what)
-    package = Path(__file__).parent.parent
-    folders = (package / "configs", package.parent.parent / "configs")  # installed; in the source tree
-    recipes = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
-    if what not in recipes:
-        near = difflib.get_close_matches(what, recipes, 1)
+    known = recipes()
+    if what not in known:
+        near = difflib.get_close_matches(what, known, 1)
         hint = f"did you mean {near[0]}? known" if near else "known"
         raise UsageError(
-            f"there is no system {what!r}; {hint}: {', '.join(sorted(recipes))}, or a file that ends in .yaml"
+            f"there is no system {what!r}; {hint}: {', '.join(sorted(known))}, or a file that ends in .yaml"
         )
-    return recipes[what]
+    return known[what]
 
 
 def export(

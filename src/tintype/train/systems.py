@@ -47,7 +47,6 @@ class System:
     `backbone`: the weights that config.backbone may name, "vgg16" or "inception-resnet-v2".
     """
 
-    about: str
     network: Callable[..., nn.Module]
     task: Callable[[Config, nn.Module, Pack, Rows], Task]
     backbone: str = ""
@@ -119,18 +118,17 @@ def _options(config: Config, known: dict[str, Any]) -> list[Any]:
     return [config.loss.get(k, v) for k, v in known.items()]
 
 
+#: What each is, and whose, stands in cards.NETWORKS.
 SYSTEMS: dict[str, System] = {
-    "autoencoder": System("R1: CIFAR-10 through a code of 256 numbers", Autoencoder, _regression),
-    "plain": System("R2: colour classes by a plain network (Zhang, Isola, Efros 2016)", Plain, _colors),
-    "residual": System("R3: colour classes with shortcut connections", Residual, _colors),
-    "koala": System("R5: encoder and decoder, ab by regression", Koala, _regression),
-    "koala-fusion": System(
-        "R6: koala with a classifier's view of the whole picture", _fusion, _regression, "inception-resnet-v2"
-    ),
-    "unet": System("R7's U-Net by itself, ab by regression", UNet, _regression),
-    "unet-gan": System("R7: a U-Net against a discriminator", UNet, _adversaries),
-    "vgg-gan": System("R8: generator and discriminator on VGG16's features", _vgg_generator, _vgg_adversaries, "vgg16"),
-    "resnet-gan": System("R9: koala-fusion against a discriminator", _fusion, _adversaries, "inception-resnet-v2"),
+    "autoencoder": System(Autoencoder, _regression),  # R1
+    "plain": System(Plain, _colors),  # R2
+    "residual": System(Residual, _colors),  # R3
+    "koala": System(Koala, _regression),  # R5
+    "koala-fusion": System(_fusion, _regression, "inception-resnet-v2"),  # R6
+    "unet": System(UNet, _regression),  # R7's generator by itself
+    "unet-gan": System(UNet, _adversaries),  # R7
+    "vgg-gan": System(_vgg_generator, _vgg_adversaries, "vgg16"),  # R8
+    "resnet-gan": System(_fusion, _adversaries, "inception-resnet-v2"),  # R9
 }
 
 
