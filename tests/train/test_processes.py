@@ -26,7 +26,7 @@ from tintype.train.task import Adversarial
 def learn(chosen, net, pack, rows):
     return Adversarial(chosen, net, PatchDiscriminator((8,)), 100.0, 0.9)
 
-systems.SYSTEMS["koala-gan"] = systems.System("for this test", Koala, learn)
+systems.SYSTEMS["koala-gan"] = systems.System(Koala, learn)
 file, data, cache, folder, devices = sys.argv[1:]
 run.run(config.read(Path(file)), [data], Path(folder), cache=Path(cache), hardware=run.Hardware(devices=int(devices), workers=0))
 """
