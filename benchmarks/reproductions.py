@@ -1,36 +1,48 @@
-"""The reported systems, trained and tested: python benchmarks/reproductions.py GROUP --data FOLDER --runs FOLDER [--only NAME...]
+"""The reported systems, trained and tested: python benchmarks/reproductions.py GROUP --data FOLDER --runs FOLDER [--show FOLDER] [--only NAME...]
 
 Trains every run of the GROUP in reproductions.yaml that is not trained yet, by `tintype train`; one that was interrupted goes on.
-Then tests all of them on the group's test pictures, at the size that they were trained on, and prints a table.
+Then tests all of them on the group's test pictures, at the size that they were trained on, and prints a table. --show writes
+GROUP-curves.png and, with --pictures, GROUP.png: those pictures as each run colours them.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import torch
 import yaml
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from tintype.colorizer import Colorizer
 from tintype.evaluate.metrics import colourfulness
+from tintype.methods.method import Options
 from tintype.nets.lab import rgb_to_lab
+from tintype.picture.files import open_picture
 from tintype.train import config, export, outputs
 from tintype.train.cache import Pack, pack_of
 from tintype.train.crops import Whole, everything
+from tintype.train.journal import rows_of
 
 HERE = Path(__file__).parent
+#: Longer side of a picture in GROUP.png.
+SHOWN = 160
 
 
 @dataclass
@@ -61,6 +73,15 @@ class Score:
         )
 
 
+@dataclass(frozen=True)
+class Run:
+    """One run: its `recipe`, what it trains on, and its `folder`."""
+
+    recipe: dict[str, Any]
+    data: Path
+    folder: Path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     groups = yaml.safe_load((HERE / "reproductions.yaml").read_text())
@@ -68,51 +89,97 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that the group's packs lie in")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--only", nargs="+", help="these runs of the group")
+    parser.add_argument("--show", type=Path, help="folder for curves and pictures")
+    parser.add_argument("--pictures", type=Path, nargs="+", default=[])
     args = parser.parse_args()
-    group = groups[args.group]
-    runs = {name: args.runs / args.group / _slug(name) for name in args.only or group["runs"]}
-    for name, folder in runs.items():
-        recipe = folder.with_suffix(".yaml")
-        recipe.parent.mkdir(parents=True, exist_ok=True)
-        recipe.write_text(yaml.safe_dump(_recipe(group.get("shared", {}), group["runs"][name] or {})))
-        cache = args.runs / args.group / "pictures"
-        _train(recipe, args.data / group["train"], folder, cache)
-    _table(runs, args.data / group["test"], args.runs / args.group / "test")
+    group, home = groups[args.group], args.runs / args.group
+    runs = {name: run for name, run in _runs(group, args.data, home) if name in (args.only or [name])}
+    for run in runs.values():
+        _train(run)
+    seeds = {run.recipe.get("seed", 0) for run in runs.values()}
+    print(f"{date.today()}, {platform.machine()}, {torch.get_num_threads()} threads, seed {sorted(seeds)}")
+    if "columns" in group:
+        _last_losses(runs, group["columns"])
+    else:
+        _tests(runs, [args.data / name for name in group["test"]], home / "test")
+    if args.show:
+        args.show.mkdir(parents=True, exist_ok=True)
+        _curves(runs, group["curve"], args.show / f"{args.group}-curves.png")
+        if args.pictures:
+            _pictures(runs, args.pictures, args.show / f"{args.group}.png")
+
+
+def _runs(group: dict[str, Any], data: Path, home: Path) -> Iterator[tuple[str, Run]]:
+    """The runs by name; of a group with sets, each on each set."""
+    for choice, rule in (group.get("sets") or {"": None}).items():
+        where = (
+            data / group["train"] if rule is None else _chosen(data / group["train"], rule, home / f"{choice}.parquet")
+        )
+        for name, own in group["runs"].items():
+            full = f"{choice}, {name}" if choice else name
+            folder = home / re.sub(r"\W+", "-", full).strip("-").lower()
+            yield full, Run(_recipe(group.get("shared", {}), own or {}), where, folder)
+
+
+def _chosen(packs: Path, rule: dict[str, Any], path: Path) -> Path:
+    """A pack of the pictures in `packs` whose columns have the values that `rule` says, at most `most`: the first in a fixed random order."""
+    if not path.exists():
+        table = pa.concat_tables(pq.read_table(pack) for pack in sorted(packs.glob("train-*.parquet")))
+        for column, value in rule.items():
+            if column != "most":
+                table = table.filter(pc.equal(table[column], value))
+        order = np.random.default_rng(0).permutation(len(table))[: rule["most"]]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table.take(pa.array(order)), path)
+    return path
 
 
 def _recipe(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """The system's recipe in configs/ with what the group and the run change."""
+    """The system's recipe in configs/ with what the group and the run change; null takes a key away."""
     system = {**shared, **own}["system"]
     merged: dict[str, Any] = yaml.safe_load((HERE.parent / "configs" / f"{system}.yaml").read_text())
     for changes in (shared, own):
         for key, value in changes.items():
             merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
-    return merged
+    return {key: value for key, value in merged.items() if value is not None}
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"\W+", "-", name).strip("-").lower()
-
-
-def _train(recipe: Path, data: Path, folder: Path, cache: Path) -> None:
-    command = [sys.executable, "-m", "tintype", "train", str(recipe), "--data", str(data), "-o", str(folder)]
-    print(f"{recipe.stem}:", flush=True, file=sys.stderr)
+def _train(run: Run) -> None:
+    path = run.folder.with_suffix(".yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(run.recipe))
+    cache = run.folder.parent / "pictures" / (run.data.stem if run.data.is_file() else "all")
+    command = [sys.executable, "-m", "tintype", "train", str(path), "--data", str(run.data), "-o", str(run.folder)]
+    print(f"{run.folder.name}:", flush=True, file=sys.stderr)
     subprocess.run([*command, "--cache", str(cache)], check=True)
 
 
-def _table(runs: dict[str, Path], test: Path, cache: Path) -> None:
-    """Test every run, beside grey pictures and the originals."""
-    seeds = {config.read(folder / "config.yaml").seed for folder in runs.values()}
-    print(f"{date.today()}, {platform.machine()}, {torch.get_num_threads()} cores, {test.name}, seed {sorted(seeds)}")
+def _last_losses(runs: dict[str, Run], columns: dict[str, str]) -> None:
+    """The table of what the runs' metrics.csv say at their ends: of each of `columns` its name there."""
+    print(f"| run | epochs | minutes | {' | '.join(columns)} |")
+    print("|---" * (3 + len(columns)) + "|")
+    for name, run in runs.items():
+        rows = rows_of(run.folder / "metrics.csv")
+        values = " | ".join(f"{float(rows[-1][key]):.4g}" for key in columns.values())
+        print(f"| {name} | {len(rows)} | {_minutes(rows):.0f} | {values} |")
+
+
+def _minutes(rows: list[dict[str, Any]]) -> float:
+    return sum(float(r["seconds"]) for r in rows) / 60
+
+
+def _tests(runs: dict[str, Run], packs: Sequence[Path], cache: Path) -> None:
+    """The table of how the runs do on pictures that none has seen, beside grey."""
+    print(f"{', '.join(p.name for p in packs)}")
     print(
         "| run | parameters | epochs | minutes | MSE | accuracy | ab RMSE against grey | colourfulness of the originals' |"
     )
     print("|---|---|---|---|---|---|---|---|")
     known: dict[tuple[int, int], tuple[Score, Score]] = {}
-    for name, folder in runs.items():
-        chosen = config.read(folder / "config.yaml")
+    for name, run in runs.items():
+        chosen = config.read(run.folder / "config.yaml")
         size = chosen.phases[-1].size
-        pack = pack_of([str(test)], cache, chosen.short)
+        pack = pack_of([str(p) for p in packs], cache, chosen.short)
         if (size, chosen.short) not in known:
             original, grey = Score(), Score()
             for luma, rgb in _batches(pack, size):
@@ -120,13 +187,11 @@ def _table(runs: dict[str, Path], test: Path, cache: Path) -> None:
                 grey.add(luma.expand(-1, 3, -1, -1), rgb)
             known[size, chosen.short] = original, grey
             print(f"| the grey pictures, {size} px | | | | {grey.row(original, grey)} |")
-        net, _ = export.of_run(folder)
-        score = _judged(net, pack, size)
-        rows = list(csv.DictReader((folder / "metrics.csv").open()))
-        minutes = sum(float(r["seconds"]) for r in rows) / 60
+        net, _ = export.of_run(run.folder)
+        score, rows = _judged(net, pack, size), rows_of(run.folder / "metrics.csv")
         parameters = sum(p.numel() for p in net.parameters())
         print(
-            f"| {name} | {parameters:,} | {len(rows)} | {minutes:.0f} | {score.row(*known[size, chosen.short])} |",
+            f"| {name} | {parameters:,} | {len(rows)} | {_minutes(rows):.0f} | {score.row(*known[size, chosen.short])} |",
             flush=True,
         )
 
@@ -144,6 +209,41 @@ def _judged(net: nn.Module, pack: Pack, size: int) -> Score:
         told = answer if kind == "rgb" else outputs.picture(outputs.chroma_of(kind, answer, luma), luma)
         score.add(told, rgb)
     return score
+
+
+def _curves(runs: dict[str, Run], columns: dict[str, str], path: Path) -> None:
+    """Plots, side by side, of the runs' metrics over the epochs: of each of `columns` its name in metrics.csv."""
+    figure = Figure(figsize=(5 * len(columns) + 2.5, 4), layout="constrained")
+    for number, (title, key) in enumerate(columns.items()):
+        axes = figure.add_subplot(1, len(columns), number + 1)
+        for name, run in runs.items():
+            known = [(int(r["epoch"]) + 1, float(r[key])) for r in rows_of(run.folder / "metrics.csv") if r.get(key)]
+            if known:
+                axes.plot(*zip(*known, strict=True), label=name, linewidth=1.2)
+        axes.set_xlabel("epoch")
+        axes.set_title(title)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize="small")
+    figure.savefig(path, dpi=100)
+
+
+def _pictures(runs: dict[str, Run], pictures: Sequence[Path], path: Path) -> None:
+    """A row for every run: `pictures` as `tintype colorize --method` makes them of its exported network."""
+    opened = [open_picture(p) for p in pictures]
+    sheet = Image.new("RGB", (len(pictures) * SHOWN, len(runs) * (SHOWN + 14)), "white")
+    draw = ImageDraw.Draw(sheet)
+    with tempfile.TemporaryDirectory() as folder:
+        for row, (name, run) in enumerate(runs.items()):
+            net, about = export.of_run(run.folder)
+            export.export_colors(net, Path(folder) / f"{row}.onnx", about)
+            colorizer = Colorizer(str(Path(folder) / f"{row}.onnx"))
+            draw.text((2, row * (SHOWN + 14)), name, fill="black")
+            for column, picture in enumerate(opened):
+                rgb = colorizer.colorize(picture, options=Options()).array()
+                small = Image.fromarray((rgb / np.iinfo(rgb.dtype).max * 255).round().astype(np.uint8))
+                small.thumbnail((SHOWN - 2, SHOWN - 2), Image.Resampling.LANCZOS)
+                sheet.paste(small, (column * SHOWN, row * (SHOWN + 14) + 13))
+    sheet.save(path)
 
 
 if __name__ == "__main__":

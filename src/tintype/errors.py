@@ -15,6 +15,7 @@ TintypeError
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from os import PathLike, strerror
 
 _REMEDIES = {
@@ -84,6 +85,15 @@ class ModelError(TintypeError):
     """Weights or an optional part are missing, or a file is not what its card says."""
 
     exit_code = 3
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What to say after "unknown": the nearest of the `known` names, if one is near, and all of them."""
+    import difflib  # for the errors alone
+
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1)
+    return (f"did you mean {near[0]}? " if near else "") + f"known: {', '.join(names)}"
 
 
 def refusal(error: OSError) -> tuple[str, str]:

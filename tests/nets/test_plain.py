@@ -85,15 +85,13 @@ def test_ab_is_in_cielab_units():
 def test_centres_travel_with_the_weights_and_are_not_trained():
     net, other = Plain(width=1 / 16), Plain(width=1 / 16)
     centres = torch.randint(-11, 12, (313, 2)) * 10.0
-    net.set_centres(centres)
+    net.model_out.weight.data = (centres / 110).T[:, :, None, None]
     other.load_state_dict(net.state_dict())
     assert torch.allclose(other.centres(), centres, atol=1e-4)
     # As the release uses them: a 1x1 convolution from one class to that class's ab, in units of 110.
     chosen = torch.eye(313)[:, :, None, None]
     assert torch.allclose(other.model_out(chosen)[:, :, 0, 0] * 110, centres, atol=1e-4)
     assert not net.model_out.weight.requires_grad
-    with pytest.raises(ValueError, match=r"\(529, 2\)"):
-        net.set_centres(torch.zeros(529, 2))
 
 
 def test_the_ab_form_has_no_classes():

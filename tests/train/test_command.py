@@ -25,6 +25,7 @@ TINY = "system: koala\nnet: {width: 0.05}\nphases: [{epochs: %d, size: 32, batch
         (("autoencoder", "--cache", "file"), "file is a file"),
         (("tint", "--devices", "2"), "tint trains on one device"),
         (("tint", "--validation", "x"), "tint trains on one device"),
+        (("tint", "--epochs", "3"), "tint trains on one device"),
     ],
 )
 def test_requests_that_make_no_sense(args, words, tmp_path):
@@ -65,6 +66,8 @@ def test_a_run_and_an_export_say_nothing_but_our_own_lines(folder, tintype, tmp_
     assert len(lines) == 2 and all(re.fullmatch(expected.format(k + 1), line) for k, line in enumerate(lines)), lines
     done = tintype("export", "run", "-o", "k.onnx")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and (tmp_path / "k.onnx").exists()
+    done = tintype("train", "k.yaml", "--data", folder, "-o", "run", "--epochs", "3")
+    assert done.returncode == 0 and re.fullmatch(expected.format(3).replace("of 2", "of 3"), done.stderr.strip())
 
 
 def test_an_interrupt_is_130(folder, tmp_path):

@@ -10,8 +10,10 @@ from skimage import data as photographs
 from tintype.colorizer import Colorizer
 from tintype.errors import ModelError, UsageError
 from tintype.guidance.hints import Hints
+from tintype.methods import ab_classes
 from tintype.methods.method import Options
 from tintype.nets.plain import Plain
+from tintype.nets.siggraph17 import Siggraph17
 from tintype.picture.color import luma_of
 from tintype.train import config, export, outputs, quantize, systems
 
@@ -22,6 +24,10 @@ TINY = {
     "plain ab": "net: {width: 0.05, output: ab}\nphases: [{epochs: 1, size: 64, batch: 8}]",
     "residual": "net: {width: 0.05}\nphases: [{epochs: 1, size: 64, batch: 8}]",
     "koala": "net: {width: 0.05}\nphases: [{epochs: 1, size: 64, batch: 8, area: [0.3, 1.0]}]",
+    "koala-fusion": "net: {width: 0.05, seen: 80}\nphases: [{epochs: 1, size: 64, batch: 2}]",
+    "residual ab": "net: {width: 0.05, output: ab}\nphases: [{epochs: 1, size: 64, batch: 8}]",
+    "unet": "net: {width: 0.05, widths: [64, 128, 256]}\nphases: [{epochs: 1, size: 64, batch: 8}]",
+    "vgg-gan of edges": "net: {width: 0.05, blocks: 1, widths: [256, 512], edges: true}\nphases: [{epochs: 1, size: 64, batch: 2}]",
     "unet-gan": "net: {width: 0.05, widths: [64, 128, 256]}\nphases: [{epochs: 1, size: 64, batch: 8}]",
     "vgg-gan": "net: {width: 0.05, blocks: 1, widths: [256, 512]}\nphases: [{epochs: 1, size: 64, batch: 2}]",
 }
@@ -77,19 +83,44 @@ def test_a_network_that_does_not_say_what_it_puts_out_is_refused():
 
 
 def test_a_released_colorizer_becomes_a_method(tmp_path):
+    """R4: what the file says is what its recipe does by hand, with the classes in the file's own order."""
     torch.manual_seed(0)
-    torch.save(Plain().state_dict(), tmp_path / "eccv16.pth")
+    release = Plain()
+    order = torch.randperm(313)
+    release.model_out.weight.data = torch.from_numpy(ab_classes.centres() / 110)[order].T[:, :, None, None].float()
+    torch.save(release.state_dict(), tmp_path / "eccv16.pth")
     net, about = export.of_weights("eccv16", tmp_path / "eccv16.pth")
     assert (about["square"], about["longest"]) == ("1", "224")
-    export.export_colors(net, tmp_path / "eccv16.onnx", about)
+    export.export_colors(net, tmp_path / "eccv16.onnx", about, half=False)
+    colorizer = Colorizer(str(tmp_path / "eccv16.onnx"))
+    luma = torch.rand(1, 1, 224, 224)
+    with torch.no_grad():
+        likely = torch.softmax(net(luma) * 2.606, 1)
+        ab = net.model_out(likely) * 110
+    chroma = colorizer.method.chroma(luma[0, 0].numpy(), Hints(), Options(decode="annealed"))
+    small = torch.nn.functional.adaptive_avg_pool2d(luma, 56)
+    expected = outputs.chroma_of("ab", ab, small)[0].permute(1, 2, 0).numpy()
+    assert np.abs(expected).max() > 0.001 and np.abs(chroma - expected).max() < 2e-3 * np.abs(expected).max() + 1e-4
     grey = luma_of(photographs.coffee())
-    assert (luma_of(Colorizer(str(tmp_path / "eccv16.onnx")).colorize_array(grey)) == grey).all()
+    colored = colorizer.colorize_array(grey)
+    assert (luma_of(colored) == grey).all() and np.ptp(colored.astype(int), 2).max() > 0
 
     torch.save({"model1.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(ModelError, match=r"other\.pth: holds no weights of eccv16"):
         export.of_weights("eccv16", tmp_path / "other.pth")
     with pytest.raises(UsageError, match="no released colorizer of that name: eccv16, siggraph17"):
         export.of_weights("vgg16")
+
+
+def test_the_other_release_becomes_one_too(tmp_path):
+    torch.manual_seed(0)
+    torch.save(Siggraph17().state_dict(), tmp_path / "siggraph17.pth")
+    net, about = export.of_weights("siggraph17", tmp_path / "siggraph17.pth")
+    assert (about["square"], about["longest"], about["space"]) == ("1", "256", "chroma")
+    export.export_colors(net, tmp_path / "siggraph17.onnx", about)
+    grey = luma_of(photographs.coffee())
+    colored = Colorizer(str(tmp_path / "siggraph17.onnx")).colorize_array(grey)
+    assert (luma_of(colored) == grey).all()
 
 
 def test_eight_bits_stay_near_the_float_network(tmp_path):

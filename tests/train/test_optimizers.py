@@ -89,7 +89,7 @@ def test_one_cycle_leaves_momentum_alone():
 
 def test_a_plateau_lowers_the_rate_after_its_patience_and_not_below_its_floor():
     made = optimizers.optimizer(nn.Linear(2, 2), Optimizer(learning_rate=PEAK))
-    plan = optimizers.on_plateau(made, Schedule("plateau", factor=0.1, patience=2, floor=0.004))
+    plan = optimizers.on_plateau(made, Schedule("plateau", factor=0.1, patience=3, floor=0.004))
     found = []
     for loss in (1.0, 0.9, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8):
         plan.step(loss)

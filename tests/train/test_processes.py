@@ -13,7 +13,7 @@ import pytest
 from tintype.errors import TintypeError
 from tintype.train import config, launch, run
 
-AUTOENCODER = "system: autoencoder\nnet: {{width: 0.1, code: 32}}\nprecision: float32\nvalidation: 0.2\nschedule: {{name: cosine}}\nphases: [{{epochs: {epochs}, size: 32, batch: {batch}}}]\n"
+AUTOENCODER = "system: autoencoder\nnet: {{width: 0.1, code: 32}}\nprecision: float32\nvalidation: 0.25\nschedule: {{name: cosine}}\nphases: [{{epochs: {epochs}, size: 32, batch: {batch}}}]\n"
 #: A generator and a discriminator without batch normalization, which would see each process's pictures apart.
 GAN = """
 import sys
@@ -23,7 +23,7 @@ from tintype.nets.unet import PatchDiscriminator
 from tintype.train import config, run, systems
 from tintype.train.task import Adversarial
 
-def learn(chosen, net, pack, rows):
+def learn(chosen, net):
     return Adversarial(chosen, net, PatchDiscriminator((8,)), 100.0, 0.9)
 
 systems.SYSTEMS["koala-gan"] = systems.System(Koala, learn)

@@ -6,10 +6,12 @@ import pickle
 import struct
 import tarfile
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from tintype.errors import UsageError
 from tintype.train import sources
@@ -52,8 +54,8 @@ def old_pickle(labels, data):
     return b"\x80\x02(" + b"".join(string(key) + value for key, value in entries.items()) + b"d."
 
 
-def read(path):
-    return [m for place in sources.places(str(path)) for m in sources.members(place)]
+def read(path, held=False):
+    return [m for place in sources.places(str(path)) for m in sources.members(place, held)]
 
 
 @pytest.mark.parametrize("kind", ["python", "binary"])
@@ -81,6 +83,24 @@ def test_cifars_official_archives(kind, tmp_path):
         assert np.array_equal(member.data.transpose(2, 0, 1).ravel(), row)
     pack = pack_of([str(path)], tmp_path / "cache", 32)
     assert len(pack) == 4 and np.array_equal(pack.picture(2), found[2].data)
+    assert [m.label for m in read(path, held=True)] == ["automobile", "bird"]
+    tests = pack_of([str(path)], tmp_path / "cache", 32, held=True)
+    assert np.array_equal(tests.pixels, np.stack([m.data for m in read(path, held=True)]).ravel())
+
+
+@pytest.mark.parametrize("name", ["nosuch://x/y", "memory://nothing/here"])
+def test_urls_that_lead_nowhere(name):
+    with pytest.raises(UsageError, match=name.split(":")[0]):
+        sources.places(name)
+
+
+def test_pictures_behind_a_url():
+    memory = fsspec.filesystem("memory")
+    file = io.BytesIO()
+    Image.fromarray(np.full((20, 30, 3), 99, np.uint8)).save(file, "PNG")
+    memory.pipe("/shots/one/a.png", file.getvalue())
+    (member,) = read("memory://shots")
+    assert member.data == file.getvalue() and member.source == "one"
 
 
 class Evil:

@@ -14,7 +14,7 @@ import typer
 
 from tintype.cli.report import say, table
 from tintype.cli.run import INTERRUPTED
-from tintype.errors import ModelError, UsageError
+from tintype.errors import ModelError, UsageError, suggestion
 
 if TYPE_CHECKING:
     from tintype.cards import Card
@@ -115,12 +115,7 @@ def verify(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]..."
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    import difflib
-
-    near = difflib.get_close_matches(name, known, 1)
-    return UsageError(
-        f"there is no {what} {name!r}; " + (f"did you mean {near[0]}? " if near else "") + f"known: {', '.join(known)}"
-    )
+    return UsageError(f"there is no {what} {name!r}; {suggestion(name, known)}")
 
 
 def _where(card: Card) -> str:

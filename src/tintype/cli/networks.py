@@ -111,23 +111,22 @@ def _tint(path: Path, most: int) -> Anatomy:
 def _system(name: str, path: Path, most: int) -> Anatomy:
     from tintype.nets.layers import on_paper, outputs
     from tintype.train import config, systems
-    from tintype.train.views import SIDE, Seeing
+    from tintype.train.task import Adversarial, Task
+    from tintype.train.views import Seeing
 
     settings, system = config.read(path), systems.system(name)
-    net, size = on_paper(lambda: systems.network(settings)), settings.phases[-1].size
-    adversarial = name.endswith("-gan")
-    title = "generator" if adversarial else "network"
+    task, size = cast(Task, on_paper(lambda: systems.task(settings))), settings.phases[-1].size
+    net = task.net
+    title = "generator" if isinstance(task, Adversarial) else "network"
     made = [_Made(title, net, [(1, 1, size, size)])]
     if isinstance(net, Seeing):
-        seen: Shape = (1, 3, SIDE, SIDE)
+        seen: Shape = (1, 3, net.side, net.side)
         view = outputs(net.classifier, [seen])[0]
         made = [
             _Made(title, net.net, [(1, 1, size, size), (1, *view)]),
             _Made("classifier", net.classifier, [seen]),
         ]
-    if adversarial:
-        # These tasks look at no pictures before they learn, so that none are needed to make one.
-        task: Any = on_paper(lambda: system.task(settings, net, cast(Any, None), cast(Any, None)))
+    if isinstance(task, Adversarial):
         made.append(_Made("discriminator", task.discriminator, [(1, 1, size, size), (1, 2, size, size)]))
     return _read(made, most, path, _options(system.network), system.backbone)
 

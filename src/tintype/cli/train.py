@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from functools import partial
@@ -15,7 +14,7 @@ import typer
 
 from tintype.cli.networks import recipes
 from tintype.cli.report import say
-from tintype.errors import ModelError, UsageError
+from tintype.errors import ModelError, UsageError, suggestion
 
 Run = Annotated[Path, typer.Option("-o", "--run", help="Folder of the run: config, log, checkpoint.")]
 
@@ -42,6 +41,7 @@ def train(
     devices: Annotated[int, typer.Option(help="How many of them on each machine; of cpu, processes.")] = 1,
     nodes: Annotated[int, typer.Option(help="How many machines, under torchrun or SLURM.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes that cut crops.")] = 1,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Train so many instead of the recipe's.")] = None,
 ) -> None:
     """Train a system. The same command again goes on where the run stopped."""
     path = _config(what)
@@ -50,20 +50,25 @@ def train(
     from tintype.train import allocator, config
 
     tint = config.system_of(path) == "tint"
-    if tint and (devices * nodes > 1 or validation):
-        raise UsageError("tint trains on one device, without validation: leave --devices, --nodes and --validation out")
+    if tint and (devices * nodes > 1 or validation or epochs):
+        raise UsageError(
+            "tint trains on one device, for its recipe's steps, without validation: leave --devices, --nodes, --epochs and --validation out"
+        )
     chosen = None if tint else config.read(path)
+    if chosen and epochs:
+        chosen = chosen.within(epochs)
     command = [sys.executable, "-m", "tintype", *sys.argv[1:]]
     allocator.with_allocator(command)
     from tintype.train import devices as compute
-    from tintype.train import fit, launch
+    from tintype.train import fit, launch, systems
     from tintype.train import run as running
 
     device = compute.resolved(device, devices)
     if chosen is None:
         fit.fit(fit.Config.read(path), data, run, cache or run / "cache", device, workers, teacher)
     elif devices > 1 and nodes == 1 and not _RANKS & set(os.environ):
-        # Whatever is wrong with the data is said once, before there are several processes to say it.
+        # Whatever is wrong is said once, before there are several processes to say it.
+        systems.task(chosen)
         running.prepare(chosen, data, cache or run / "pictures", validation=validation or (), device=device)
         raise typer.Exit(launch.together(command, devices, os.environ))
     else:
@@ -96,10 +101,8 @@ def _config(what: str) -> Path:
         return Path(what)
     known = recipes()
     if what not in known:
-        near = difflib.get_close_matches(what, known, 1)
-        hint = f"did you mean {near[0]}? known" if near else "known"
         raise UsageError(
-            f"there is no system {what!r}; {hint}: {', '.join(sorted(known))}, or a file that ends in .yaml"
+            f"there is no system {what!r}; {suggestion(what, sorted(known))}, or a file that ends in .yaml"
         )
     return known[what]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from tintype.cielab import CLASSES
@@ -35,7 +34,7 @@ class Plain(nn.Module):
 
     `width` multiplies the channels inside; 1 gives the release's. The "classes" form carries the centres of its classes
     as the release does, as weights of a 1x1 convolution `model_out` that `forward` leaves alone: they belong to the
-    trained weights, because their order does. They are zero in a fresh network, until `set_centres`.
+    trained weights, because their order does. They are zero in a fresh network, whose classes are methods.ab_classes'.
     """
 
     #: Both sides of the input must be multiples of this.
@@ -80,20 +79,9 @@ class Plain(nn.Module):
 
     def centres(self) -> Tensor:
         """The ab (313, 2) of the classes, in CIELAB units and in the order of the logits. Raises ValueError in the "ab" form."""
-        return self._centres_layer().weight[:, :, 0, 0].T * AB_RANGE
-
-    @torch.no_grad()
-    def set_centres(self, centres: Tensor) -> None:
-        """Takes over the ab (313, 2) of the classes, in CIELAB units. Raises ValueError for another shape and in the "ab" form."""
-        layer = self._centres_layer()
-        if centres.shape != (CLASSES, 2):
-            raise ValueError(f"centres have the shape {tuple(centres.shape)}, but must have ({CLASSES}, 2)")
-        layer.weight.copy_((centres / AB_RANGE).T[:, :, None, None])
-
-    def _centres_layer(self) -> nn.Conv2d:
         if self.model_out is None:
             raise ValueError('this network predicts ab and has no classes: build it with output="classes"')
-        return self.model_out
+        return self.model_out.weight[:, :, 0, 0].T * AB_RANGE
 
 
 def _centres() -> nn.Conv2d:

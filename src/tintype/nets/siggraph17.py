@@ -27,6 +27,8 @@ class Siggraph17(nn.Module):
     multiple = 8
     #: Input pixels per output pixel, along a side.
     stride = 1
+    #: Whether pictures of one size alone are taken, `multiple` square.
+    fixed = False
     output: Literal["ab"] = "ab"
 
     def __init__(self, width: float = 1.0) -> None:

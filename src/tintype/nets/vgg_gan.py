@@ -134,7 +134,7 @@ class VGGDiscriminator(nn.Module):
         super().__init__()
         if size < 1 or size % (2 * reduction):
             raise ValueError(f"size is {size}; it must be a multiple of {2 * reduction}, twice the reduction")
-        self.multiple = size
+        self.multiple, self.fixed = size, True
         self.features = backbone if trained else Frozen(backbone)
         lengths = [channels * (size // reduction // 2) ** 2, *(max(1, round(d * width)) for d in dense)]
         blocks: list[nn.Module] = []

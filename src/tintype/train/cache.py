@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tintype.errors import SaveError, UsageError
-from tintype.train.sources import Member, Place, members, places
+from tintype.train.sources import Member, members, places
 
 #: A (source, label) pair with fewer pictures than this joins the rest of its source as one topic.
 TOPIC_MIN = 30
@@ -57,21 +57,21 @@ class Pack:
         return self.pixels[at : at + h * w * 3].reshape(h, w, 3)
 
 
-def pack_of(names: Iterable[str], folder: Path, short: int, workers: int = 2) -> Pack:
+def pack_of(names: Iterable[str], folder: Path, short: int, workers: int = 2, held: bool = False) -> Pack:
     """The pictures of all places called `names`, decoded into `folder` unless they are there already, short side at most `short` pixels.
 
-    What can't be decoded is left out, counted, and listed in the folder's skipped.txt. Of several processes that ask at once,
+    `held`: as sources.members. What can't be decoded is left out, counted, and listed in the folder's skipped.txt. Of several processes that ask at once,
     one decodes. Raises UsageError where a place can't be read or nothing is left, and SaveError where `folder` can't be written.
     """
     found = [p for name in names for p in places(name)]
-    recipe = {"places": [[p.path, p.key] for p in found], "short": short}
+    recipe = {"places": [[p.path, p.key] for p in found], "short": short, **({"held": True} if held else {})}
     done = folder / "recipe.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             if not (done.exists() and json.loads(done.read_text()) == recipe):
                 done.unlink(missing_ok=True)
-                _write(found, folder, short, workers)
+                _write(_decoded((m for p in found for m in members(p, held)), short, workers), folder)
                 done.write_text(json.dumps(recipe))
     except OSError as error:
         raise SaveError(folder, f"can't be written: {error.strerror or error}") from None
@@ -82,14 +82,14 @@ def pack_of(names: Iterable[str], folder: Path, short: int, workers: int = 2) ->
     return Pack(pixels, table["index"], table["topic"], table["source"], int(table["topics"]), int(table["skipped"]))
 
 
-def _write(found: list[Place], folder: Path, short: int, workers: int) -> None:
+def _write(pictures: Iterator[Decoded | str], folder: Path) -> None:
     index: list[tuple[int, int, int]] = []
     names: list[tuple[str, str]] = []
     skipped: list[str] = []
     at = 0
     part = folder / "pixels.part"  # another run may be reading the file that is there
     with part.open("wb") as file:
-        for picture in _decoded(found, short, workers):
+        for picture in pictures:
             if isinstance(picture, str):
                 skipped.append(picture)
                 continue
@@ -111,9 +111,8 @@ def _write(found: list[Place], folder: Path, short: int, workers: int) -> None:
     np.savez(folder / "index.npz", index=table, source=source_number, topic=topic, topics=topics, skipped=len(skipped))
 
 
-def _decoded(found: list[Place], short: int, workers: int) -> Iterator[Decoded | str]:
+def _decoded(stream: Iterator[Member | str], short: int, workers: int) -> Iterator[Decoded | str]:
     """Pictures in order, or why one is none. A few chunks are under way at a time, so that memory does not grow with the places."""
-    stream = (m for p in found for m in members(p))
     chunks = iter(lambda: list(islice(stream, _CHUNK)), [])
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         under_way: deque[Future[list[Decoded | str]]] = deque()

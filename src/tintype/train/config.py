@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
 
-from tintype.errors import UsageError
+from tintype.errors import UsageError, suggestion
 
 T = TypeVar("T")
+
+
+def _at_least(least: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise ValueError(f"{name} is {value}; expected {least} or more")
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class Phase:
     batch: int
     area: tuple[float, float] | None = None
     stretch: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least(1, epochs=self.epochs, size=self.size, batch=self.batch)
+        if self.area is not None and not 0 < self.area[0] <= self.area[1] <= 1:
+            raise ValueError(f"area is {list(self.area)}; expected two rising shares of 1")
 
 
 @dataclass(frozen=True)
@@ -59,10 +69,13 @@ class Schedule:
     patience: int = 5
     floor: float = 0.0
 
+    def __post_init__(self) -> None:
+        _at_least(1, patience=self.patience)
+
 
 @dataclass(frozen=True)
 class Config:
-    """One training run. `net` and `loss` are what train.systems gives the system's network and loss; see configs/."""
+    """One training run. `net` and `loss` are what train.systems gives the system's network and loss, which knows their keys; see configs/."""
 
     system: str
     phases: tuple[Phase, ...]
@@ -82,13 +95,31 @@ class Config:
     spoil: float = 0.0  #: share of the inputs that are aged as prints are
     flip: bool = True
     balance: float = 0.0  #: pictures of a source are drawn with its size to the power 1 - balance
-    short: int = 180  #: pictures are kept with at most this short side
+    short: int = 0  #: pictures are kept with at most this short side; 0: an eighth more than the largest crop's
     precision: Literal["float32", "bfloat16", "auto"] = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.phases:
             raise ValueError("phases is empty")
+        if not 0 < self.validation < 1:
+            raise ValueError(f"validation is {self.validation}; expected a share between 0 and 1")
+        _at_least(1, validation_most=self.validation_most)
+        _at_least(0, steps_per_epoch=self.steps_per_epoch, stop_after=self.stop_after, short=self.short)
+
+    @property
+    def kept(self) -> int:
+        """The short side, in pixels, that pictures are kept with."""
+        return self.short or max(phase.size for phase in self.phases) * 9 // 8
+
+    def within(self, epochs: int) -> Config:
+        """The same run for so many epochs: its phases cut there, or its last one prolonged."""
+        phases = list[Phase]()
+        for phase in self.phases:
+            rest = epochs - sum(p.epochs for p in phases)
+            if rest > 0:
+                phases.append(replace(phase, epochs=rest if phase is self.phases[-1] else min(rest, phase.epochs)))
+        return replace(self, phases=tuple(phases))
 
     @property
     def epochs(self) -> int:
@@ -110,6 +141,12 @@ class Config:
                 return phase
             epoch -= phase.epochs
         return self.phases[-1]
+
+
+class Lined(dict[str, Any]):
+    """Keys and values whose meaning is known elsewhere. `lines`: where each key stands, as "FILE:LINE"."""
+
+    lines: dict[str, str]
 
 
 def read(path: Path) -> Config:
@@ -185,7 +222,9 @@ class _Reader:
         if origin is dict or kind is dict:
             if not isinstance(value, dict):
                 raise self.refuse(node, f"{name} is no list of keys and values")
-            return value
+            lined = Lined(value)
+            lined.lines = {key.value: f"{self.path}:{key.start_mark.line + 1}" for key, _ in node.value}
+            return lined
         return self._scalar(node, value, kind, name)
 
     def _scalar(self, node: yaml.Node, value: Any, kind: Any, name: str) -> Any:
@@ -206,9 +245,7 @@ class _Reader:
         values: dict[str, Any] = {}
         for key, value in node.value:
             if key.value not in hints:
-                near = difflib.get_close_matches(key.value, hints, 1)
-                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(hints)}"
-                raise self.refuse(key, f"unknown key {key.value}; {hint}")
+                raise self.refuse(key, f"unknown key {key.value}; {suggestion(key.value, hints)}")
             if key.value in values:
                 raise self.refuse(key, f"{key.value} is there twice")
             values[key.value] = self.made(value, hints[key.value], key.value)

@@ -108,14 +108,14 @@ class Colors(nn.Module):
 def of_run(run: Path) -> tuple[nn.Module, dict[str, str]]:
     """The best network of a run folder, for inference, and what its file is to say of it. Raises UsageError where there is none."""
     config = read(run / "config.yaml")
-    net = systems.network(config)
+    net = systems.network(config, loaded=False)
     path = run / "checkpoints" / "best.ckpt"
     state = checkpoints.read(path, ("state_dict",))["state_dict"]
     try:
         net.load_state_dict({k.removeprefix("net."): v for k, v in state.items() if k.startswith("net.")})
     except RuntimeError as error:
         raise UsageError(f"{path}: holds no weights of {config.system}: {checkpoints.first_line(error)}") from None
-    if config.backbone and systems.system(config.system).backbone == "inception-resnet-v2":
+    if config.backbone and systems.system(config.system).views:
         net = Seeing(net, load_classifier(named(config.backbone)))
     return net.eval(), about(config, net)
 

@@ -27,7 +27,9 @@ from tintype.train.cache import Pack, pack_of
 from tintype.train.centres import centres
 from tintype.train.config import read_as, written
 from tintype.train.crops import Crops, Cut, everything
+from tintype.train.devices import has_bfloat16
 from tintype.train.lesson import Lesson, load_teacher
+from tintype.train.optimizers import grouped, grown
 
 #: Pictures are kept with at most this short side, in pixels.
 SHORT = 168
@@ -127,11 +129,6 @@ def loss_of(
     return total, parts
 
 
-def has_bfloat16(device: str) -> bool:
-    """Whether `device` computes in bfloat16 itself; a processor that only imitates it is four times slower than in float32."""
-    return device != "cpu" or torch.cpu._is_avx512_bf16_supported()
-
-
 def batches(config: Config, pack: Pack, step: int, workers: int) -> Iterator[Batch]:
     """Batches from `step` to the end of the schedule, phase after phase. A resumed run sees the crops that it would have seen."""
     rows, before = everything(pack), 0
@@ -167,8 +164,7 @@ class Training:
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        # A young average would still remember the random start, so its memory grows with the run.
-        self.average.multi_avg_fn = _moving_average(min(self.config.ema, (1 + self.step) / (10 + self.step)))
+        self.average.multi_avg_fn = _moving_average(grown(self.config.ema, self.step))
         self.average.update_parameters(self.net)
         return parts
 
@@ -203,10 +199,7 @@ def begin(config: Config, pack: Pack, device: str, teacher: nn.Module | None) ->
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     average = swa_utils.AveragedModel(net, use_buffers=True, multi_avg_fn=_moving_average(config.ema))
-    groups = [
-        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = grouped(net, config.weight_decay)
     lesson = None
     if teacher is not None:
         lesson = Lesson(teacher, config.widths[-1]).to(device)

@@ -28,30 +28,34 @@ from tintype.train.task import Task
 _SHOWN = 12
 
 
+class Clock(Callback):
+    """Seconds since an epoch `began`, and how many of them the device `waited` for a batch. The last of all callbacks."""
+
+    def __init__(self) -> None:
+        self.began = self._since = time.perf_counter()
+        self.waited = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.began = self._since = time.perf_counter()
+        self.waited = 0.0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.waited += time.perf_counter() - self._since
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        self._since = time.perf_counter()
+
+
 class Journal(Callback):
     """Writes after every validation. Rows of epochs that are done again after a restart replace the old ones.
 
     `say` gets a line for the terminal after every epoch.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        self.folder, self.say = folder, say
-        self.began = time.perf_counter()
-        self.waited = 0.0  # seconds that the device had no batch to work on
-        self._since: float | None = None
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.began, self.waited = time.perf_counter(), 0.0
-        self._since = self.began
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        if self._since is not None:
-            self.waited += time.perf_counter() - self._since
-
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        self._since = time.perf_counter()
+    def __init__(self, folder: Path, clock: Clock, say: Callable[[str], None]) -> None:
+        self.folder, self.clock, self.say = folder, clock, say
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Here and not a hook later, where the averaged weights are gone again.
@@ -73,14 +77,14 @@ class Journal(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        seconds = time.perf_counter() - self.began
+        seconds = time.perf_counter() - self.clock.began
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
         for logger in trainer.loggers:
             logger.log_metrics({"rate": rate}, trainer.global_step)
         row = {
             "epoch": trainer.current_epoch,
             "seconds": round(seconds, 1),
-            "idle": round(self.waited / seconds, 3),
+            "idle": round(self.clock.waited / seconds, 3),
             "rate": rate,
             **{k: float(v) for k, v in trainer.callback_metrics.items()},
         }
@@ -136,19 +140,29 @@ def grid(columns: list[NDArray[np.float32]], path: Path) -> None:
 
 def environment() -> dict[str, Any]:
     """Machine, versions, git revision: what someone needs who wants the same numbers."""
-    here = Path(__file__).parent
-    revision = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty"], capture_output=True, text=True)
     wanted = ("torch", "lightning", "numpy", "pillow", "pyarrow", "tintype")
     return {
         "date": time.strftime("%Y-%m-%d %H:%M:%S"),
         "command": sys.argv,
-        "git": revision.stdout.strip() or None,
+        "git": _revision(),
         "python": platform.python_version(),
         "machine": platform.platform(),
         "processors": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "versions": {d.name: d.version for d in distributions() if d.name.lower() in wanted},
     }
+
+
+def _revision() -> str | None:
+    """The git revision of this very file; None where it is installed, perhaps in someone else's repository, or there is no git."""
+    here = Path(__file__)
+    git = ("git", "-C", here.parent)
+    try:
+        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True)
+        told = subprocess.run([*git, "describe", "--always", "--dirty"], capture_output=True, check=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return told.stdout.strip()
 
 
 def note_environment(folder: Path) -> None:

@@ -1,9 +1,10 @@
-"""Optimizers and schedules by name, as configs say them."""
+"""Optimizers and schedules by name, as configs say them, and the memory of moving averages."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,14 +16,24 @@ from tintype.train.config import Optimizer, Schedule
 _START = 25.0
 
 
-def optimizer(net: nn.Module, how: Optimizer) -> torch.optim.Optimizer:
-    """The optimizer of a network's trainable parameters. Weight decay is for kernels only: biases and norms have no size to keep small."""
+def grouped(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """A network's trainable parameters as an optimizer takes them. Weight decay is for kernels only: biases and norms have no size to keep small."""
     wanted = [p for p in net.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in wanted if p.ndim > 1], "weight_decay": how.weight_decay},
+        {"params": [p for p in wanted if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in wanted if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    groups = [g for g in groups if g["params"]]
+    return [g for g in groups if g["params"]]
+
+
+def grown(decay: float, steps: int) -> float:
+    """The decay of a moving average after so many steps: a young one would still remember the random start, so its memory grows with the run."""
+    return min(decay, (1 + steps) / (10 + steps))
+
+
+def optimizer(net: nn.Module, how: Optimizer) -> torch.optim.Optimizer:
+    """The optimizer of a network's trainable parameters."""
+    groups = grouped(net, how.weight_decay)
     makers: dict[str, Callable[[], torch.optim.Optimizer]] = {
         "adam": lambda: torch.optim.Adam(groups, how.learning_rate, how.betas, how.epsilon),
         "adamw": lambda: torch.optim.AdamW(groups, how.learning_rate, how.betas, how.epsilon),
@@ -60,5 +71,10 @@ def by_step(made: torch.optim.Optimizer, how: Schedule, steps: int) -> lr_schedu
 
 
 def on_plateau(made: torch.optim.Optimizer, how: Schedule) -> lr_scheduler.ReduceLROnPlateau:
-    """Asked once an epoch with the validation loss; see config.Schedule. `floor` is a learning rate here."""
-    return lr_scheduler.ReduceLROnPlateau(made, factor=how.factor, patience=how.patience, min_lr=how.floor, threshold=0)
+    """Asked once an epoch with the validation loss; see config.Schedule. `floor` is a learning rate here.
+
+    `patience` counts as in Keras, which R1 was trained with: it is the number of bad epochs, not of those that are borne.
+    """
+    return lr_scheduler.ReduceLROnPlateau(
+        made, factor=how.factor, patience=how.patience - 1, min_lr=how.floor, threshold=0
+    )

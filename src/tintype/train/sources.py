@@ -52,15 +52,19 @@ def places(name: str) -> list[Place]:
     In a folder, `train-*.parquet` go before other packs, packs before tar shards, and those before pictures. Raises
     UsageError where there is nothing.
     """
-    system, path = fsspec.core.url_to_fs(name)
     try:
+        system, path = fsspec.core.url_to_fs(name)
         if "*" in path:
             found = system.glob(path)
         elif system.isdir(path):
             found = _in_folder(system, path)
         else:
             found = [path] if system.exists(path) else []
-    except OSError as error:
+    except (
+        OSError,
+        ValueError,
+        ImportError,
+    ) as error:  # the last two for protocols that are unknown, or need another package
         raise UsageError(f"{name}: can't be read: {error}") from None
     if not found:
         raise UsageError(f"{name}: holds no Parquet pack, tar shard or picture, or does not exist")
@@ -88,8 +92,10 @@ def _in_folder(system: fsspec.AbstractFileSystem, path: str) -> list[str]:
     return [p for p in files if p.lower().endswith(_PICTURES)]
 
 
-def members(place: Place) -> Iterator[Member | str]:
+def members(place: Place, held: bool = False) -> Iterator[Member | str]:
     """The pictures of a place, in its own order; a text instead names a picture that can't be read, and says why.
+
+    `held`: of CIFAR-10's archives, which have both, those to test on, not those to train on.
 
     Raises UsageError where the place is no pack, shard or picture, or a pack or shard ends too early.
     """
@@ -100,7 +106,7 @@ def members(place: Place) -> Iterator[Member | str]:
         elif name.endswith(".parquet"):
             yield from _of_pack(place)
         elif name.endswith(_TARS):
-            yield from _of_tar(place)
+            yield from _of_tar(place, held)
         else:
             raise UsageError(f"{place.path}: is no Parquet pack, tar shard or picture")
     except (OSError, EOFError, tarfile.TarError, ValueError) as error:
@@ -133,8 +139,9 @@ def _of_pack(place: Place) -> Iterator[Member]:
                 number += 1
 
 
-def _of_tar(place: Place) -> Iterator[Member]:
+def _of_tar(place: Place, held: bool) -> Iterator[Member]:
     """Pictures in a tar file, streamed; the folder they lie in is their label. CIFAR-10's archives hold batches instead."""
+    batch = "test_batch" if held else "data_batch"
     with place.system.open(place.path, "rb") as file, tarfile.open(fileobj=file, mode="r|*") as tar:
         for info in tar:
             content = tar.extractfile(info) if info.isfile() else None
@@ -145,7 +152,7 @@ def _of_tar(place: Place) -> Iterator[Member]:
                 yield Member(
                     f"{place.path}:{info.name}", content.read(), PurePosixPath(place.path).stem, inner.parent.name
                 )
-            elif inner.parent.name.startswith("cifar-10-batches") and "data_batch" in inner.name:
+            elif inner.parent.name.startswith("cifar-10-batches") and batch in inner.name:
                 yield from _of_cifar(f"{place.path}:{info.name}", content, binary=inner.suffix == ".bin")
 
 

@@ -10,32 +10,44 @@ import hashlib
 from typing import Any, cast
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tintype.errors import UsageError
+from tintype.methods.ab_classes import ab_of
 from tintype.nets.lab import AB_RANGE
-from tintype.train import criteria, outputs
+from tintype.train import ab_classes, criteria, outputs
+from tintype.train.cache import Pack
 from tintype.train.config import Config
+from tintype.train.crops import Rows
 from tintype.train.optimizers import by_step, on_plateau, optimizer
 
 Batch = dict[str, Tensor]
 
+#: Pictures whose colours are counted for the classes' rarity.
+_COUNTED = 2000
+
 
 class Task(L.LightningModule):
-    """One network, `net`, with the losses and penalties that `config` names. `weights` (313,) balance colour classes.
+    """One network, `net`, with the losses and penalties that `config` names.
 
     `steps`: how many the optimizer will take; whoever starts the run says so before.
     """
 
     steps = 1
 
-    def __init__(self, config: Config, net: nn.Module, loss: str = "mse", weights: Tensor | None = None) -> None:
+    def __init__(self, config: Config, net: nn.Module, loss: str = "mse") -> None:
         super().__init__()
         self.config, self.net = config, net
         self.kind = outputs.kind_of(net)
-        self.criterion = criteria.criterion(loss, weights)
+        self.criterion = criteria.criterion(loss)
         self.latest = torch.zeros(())  # loss
+        self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
+        self._kept: dict[str, Any] | None = None  # the plateau's state, from a checkpoint
+
+    def study(self, pack: Pack, rows: Rows) -> None:
+        """Look at the pictures `rows` of a pack, which it will learn from, before it does."""
 
     # --- what kinds of tasks differ in ------------------------------------------------------------------------------
 
@@ -107,8 +119,18 @@ class Task(L.LightningModule):
             batch_size=len(batch["luma"]),
         )
 
+    def on_train_epoch_end(self) -> None:
+        # Here, before the checkpoint is written: Lightning asks its own plateaus after it, so that a killed run would forget an epoch.
+        if self.plateau:
+            self.plateau.step(float(self.trainer.callback_metrics["validation/loss"]))
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["system"] = self.config.system
+        if self.plateau:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._kept = checkpoint.get("plateau")
 
     def configure_optimizers(self) -> Any:
         return self.made(self.net)
@@ -116,14 +138,30 @@ class Task(L.LightningModule):
     def made(self, net: nn.Module) -> tuple[list[torch.optim.Optimizer], list[dict[str, Any]]]:
         """A network's optimizer, with its schedules."""
         found = optimizer(net, self.config.optimizer)
-        plan: dict[str, Any] = {"scheduler": by_step(found, self.config.schedule, self.steps), "interval": "step"}
         if self.config.schedule.name == "plateau":
-            plan = {
-                "scheduler": on_plateau(found, self.config.schedule),
-                "interval": "epoch",
-                "monitor": "validation/loss",
-            }
-        return [found], [plan]
+            self.plateau = on_plateau(found, self.config.schedule)
+            if self._kept:
+                self.plateau.load_state_dict(self._kept)
+            return [found], []
+        return [found], [{"scheduler": by_step(found, self.config.schedule, self.steps), "interval": "step"}]
+
+
+class Classification(Task):
+    """A network of colour classes. Rare ones count more, as `mix` says: see ab_classes.rebalance; 1: all alike."""
+
+    def __init__(self, config: Config, net: nn.Module, loss: str, mix: float) -> None:
+        super().__init__(config, net, loss)
+        if not 0 < mix <= 1:
+            raise ValueError(f"lambda is {mix}; expected more than 0, and up to 1")
+        self.name, self.mix = loss, mix
+
+    def study(self, pack: Pack, rows: Rows) -> None:
+        """Count the colours of some of the pictures."""
+        if self.mix < 1:
+            some = np.random.default_rng([self.config.seed, 2]).permutation(rows)[:_COUNTED]
+            shares = ab_classes.prior(ab_of(pack.picture(int(i))[::4, ::4] / 255.0) for i in some)
+            weights = ab_classes.rebalance(ab_classes.smooth(shares), self.mix)
+            self.criterion = criteria.criterion(self.name, torch.from_numpy(weights).float())
 
 
 class Adversarial(Task):
@@ -165,8 +203,7 @@ class Adversarial(Task):
 
     def on_train_batch_end(self, *arguments: Any) -> None:
         for plan in cast(list[Any], self.lr_schedulers()):
-            if not isinstance(plan, torch.optim.lr_scheduler.ReduceLROnPlateau):
-                plan.step()
+            plan.step()
 
     def configure_optimizers(self) -> Any:
         (first,), plans = self.made(self.net)
