@@ -92,6 +92,15 @@ def halve(model: onnx.ModelProto) -> None:
         model.graph.node.insert(0, cast)
 
 
+def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give values of a graph other names, all at once; those that `names` lacks stay as they are."""
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+
+
 class Colors(nn.Module):
     """A network of any kind as methods.neural wants it: luma (1, 1, H, W) -> chroma, or, of classes, the logits."""
 
@@ -178,7 +187,7 @@ def export(
             net,
             (torch.rand(1, 1, size or 6 * side, size or 8 * side),),
             input_names=["luma"],
-            output_names=list(names),
+            output_names=[f"output:{name}" for name in names],
             dynamic_shapes=None if size else {"luma": {2: height, 3: width}},
             opset_version=20,
             dynamo=True,
@@ -186,6 +195,8 @@ def export(
         )
     assert program is not None  # it is where no file name is given
     model = program.model_proto
+    # The exporter gives inner values such names, too: a network that takes a mean has a `mean`.
+    rename(model.graph, {name: f"inner:{name}" for name in names} | {f"output:{name}": name for name in names})
     model.graph.doc_string = ""
     for node in model.graph.node:  # the exporter notes its sources' paths there
         node.doc_string = ""
