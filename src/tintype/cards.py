@@ -32,7 +32,7 @@ CARDS: dict[str, Card] = {
     "tint": Card(
         name="tint",
         file="tint.onnx",
-        sha256="450a5e3b69acce10699c0dd560c6c2486d90b43d41f87899976d252c4d2e09c3",
+        sha256="0371ab321d51b66756db89cc9bbe057c3b2e88abd2bdb9c424e2f2f63d821123",
         parameters=8_274_778,
         licence="research and personal use: several sources of the training pictures allow no more",
         data="36,195 photographs from 105 public sources, none of them of the validation sets",
