@@ -25,6 +25,8 @@ from tintype.train.optimizers import by_step, on_plateau, optimizer
 
 Batch = dict[str, Tensor]
 
+#: What is measured on held-out pictures.
+_HELD = ("loss", "mse", "accuracy")
 #: Pictures whose colours are counted for the classes' rarity.
 _COUNTED = 2000
 
@@ -43,6 +45,7 @@ class Task(L.LightningModule):
         self.kind = outputs.kind_of(net)
         self.criterion = criteria.criterion(loss)
         self.latest = torch.zeros(())  # loss
+        self.held = torch.zeros(())  # sums of _HELD over pictures, and their number
         self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
         self._kept: dict[str, Any] | None = None  # the plateau's state, from a checkpoint
 
@@ -95,24 +98,29 @@ class Task(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         loss, _ = self.loss(batch)
         self.latest = loss.detach()
-        self.noted("train", batch, loss=loss)
+        self.noted(batch, loss=loss)
         return loss + self.penalty()
+
+    def on_validation_epoch_start(self) -> None:
+        self.held = torch.zeros(len(_HELD) + 1, dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         loss, answer = self.loss(batch)
         rgb, told = batch["rgb"].float() / 255, self.picture(answer, batch["luma"])
-        self.noted(
-            "validation",
-            batch,
-            loss=loss,
-            mse=(told - rgb).square().mean(),
-            accuracy=(told.argmax(1) == rgb.argmax(1)).float().mean(),
-        )
+        right = (told.argmax(1) == rgb.argmax(1)).float().mean()
+        means = torch.stack([loss, (told - rgb).square().mean(), right, loss.new_ones(())])
+        self.held += means.double() * len(rgb)
 
-    def noted(self, stage: str, batch: Batch, **values: Tensor) -> None:
-        """Log values, their means over the epoch and all processes."""
+    def on_validation_epoch_end(self) -> None:
+        # Summed up by hand: Lightning rounds the mean of the processes' counts, which is wrong where they differ.
+        *sums, count = cast(Tensor, self.trainer.strategy.reduce(self.held, reduce_op="sum"))
+        means = {f"validation/{name}": (total / count).float() for name, total in zip(_HELD, sums, strict=True)}
+        self.log_dict(means, sync_dist=True)
+
+    def noted(self, batch: Batch, **values: Tensor) -> None:
+        """Log values of training, their means over the epoch and all processes."""
         self.log_dict(
-            {f"{stage}/{k}": v.detach() for k, v in values.items()},
+            {f"train/{k}": v.detach() for k, v in values.items()},
             on_step=False,
             on_epoch=True,
             sync_dist=True,
@@ -191,7 +199,7 @@ class Adversarial(Task):
         self.stepped(generating, loss + self.penalty())
         self.untoggle_optimizer(generating)
         self.latest = (loss + told).detach()
-        self.noted("train", batch, loss=loss, mae=criteria.mae(proposed, true), discriminator=told)
+        self.noted(batch, loss=loss, mae=criteria.mae(proposed, true), discriminator=told)
 
     def stepped(self, optimizer: Any, loss: Tensor) -> None:
         """One step of one of the two."""
