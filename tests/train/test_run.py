@@ -32,7 +32,7 @@ TINY = {
 
 
 HERE = run.Hardware(workers=0)
-CALM = not devices.has_bfloat16("cpu")
+PRECISION = "bfloat16" if devices.has_bfloat16("cpu") else "float32"
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_every_system_learns_and_leaves_its_folder(name, folder, few, classifier
     assert [float(r["rate"]) for r in rows] == [rate] * 3
     error = "train/mae" if "train/mae" in rows[0] else "train/loss"
     assert float(rows[-1][error]) < float(rows[0][error])
-    assert config.read(where / "config.yaml") == replace(chosen, precision="float32" if CALM else "bfloat16")
+    assert config.read(where / "config.yaml") == replace(chosen, precision=PRECISION)
     for left in ("environment.json", "curves.png", "grids/002.png", "checkpoints/last.ckpt", "checkpoints/best.ckpt"):
         assert (where / left).exists(), left
     assert list((where / "tensorboard").glob("events*"))
@@ -217,6 +217,9 @@ def test_a_folder_holds_one_run_and_one_process_writes_to_it(folder, tmp_path):
     with FileLock(tmp_path / "lock"), pytest.raises(UsageError, match="another process trains there"):
         run.run(chosen, [str(folder)], tmp_path, hardware=HERE)
     run.run(chosen, [str(folder)], tmp_path, hardware=HERE)
+    other = "float32" if PRECISION == "bfloat16" else "bfloat16"
+    with pytest.raises(UsageError, match=r"another config \(precision\)"):
+        run.run(replace(chosen, precision=other), [str(folder)], tmp_path, hardware=HERE)
     with pytest.raises(UsageError, match=r"another config \(loss, seed\)"):
         run.run(replace(chosen, seed=1, loss={"name": "mae"}), [str(folder)], tmp_path, hardware=HERE)
 

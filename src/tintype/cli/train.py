@@ -123,7 +123,7 @@ def export(
         typer.Option(metavar="PICTURES", help="Compute in 8 bits, calibrated on these (as --data of train)."),
     ] = None,
 ) -> None:
-    """Write a run's averaged weights, or a released colorizer's, as one self-contained ONNX file."""
+    """Write a run's best network (averaged weights, where it keeps them), or a released colorizer, as one self-contained ONNX file."""
     _need("export")
     from tintype.train import config
     from tintype.train import export as exporting

@@ -39,8 +39,8 @@ from tintype.weights import named, sha256_of
 
 #: No room on the disk, in the user's share of it, in a file.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-#: What may change when a run goes on: how long it lasts, and where it computes as before.
-_FREE = frozenset({"phases", "stop_after", "precision"})
+#: What may change when a run goes on: how long it lasts.
+_FREE = frozenset({"phases", "stop_after"})
 
 
 @dataclass(frozen=True)
@@ -163,26 +163,30 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _resolved(config: Config, device: str, begun: Path | None) -> Config:
-    """The config with its precision; that of the run that has `begun` in a folder, if so, since arithmetic must not change on the way.
+    """The config with its precision; left to us, that of the run that has `begun` in a folder, since arithmetic must not change on the way.
 
     Raises UsageError where the config is another than that run's.
     """
     if begun is None:
         return replace(config, precision=_precision(config, device))
     before = read(begun / "config.yaml")
+    if config.precision == "auto":
+        config = replace(config, precision=before.precision)
     changed = [f.name for f in fields(Config) if getattr(before, f.name) != getattr(config, f.name)]
     if set(changed) - _FREE:
         raise UsageError(
             f"{begun}: holds a run with another config ({', '.join(sorted(set(changed) - _FREE))}); choose another folder"
         )
-    return replace(config, precision=before.precision)
+    return config
 
 
 def _stopped_early(last: Path, config: Config) -> bool:
     """Whether a run's last checkpoint is of its end, for want of a better validation loss."""
+    if not config.stop_after:
+        return False
     kept = checkpoints.read(last, ("callbacks",))["callbacks"]
     waits = [state["wait_count"] for name, state in kept.items() if name.startswith("EarlyStopping")]
-    return bool(config.stop_after) and any(wait >= config.stop_after for wait in waits)
+    return any(wait >= config.stop_after for wait in waits)
 
 
 @rank_zero_only

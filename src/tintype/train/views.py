@@ -67,9 +67,9 @@ def views(pack: Pack, classifier: nn.Module, weights: str, folder: Path, device:
     missing = [i for i in range(len(pack)) if keys[i] not in known]
     classifier = classifier.to(device).eval()
     with torch.inference_mode():
-        for rows in batched(missing, _FILE):
+        for rows in _batched(missing, _FILE):
             new: dict[str, NDArray[np.float32]] = {}
-            for part in batched(rows, _BATCH):
+            for part in _batched(rows, _BATCH):
                 luma = torch.from_numpy(np.stack([luma_of(whole(pack.picture(i), SIDE)) for i in part])[:, None])
                 told = view_of(classifier, luma.to(device)).cpu().numpy()
                 new |= {keys[i]: view for i, view in zip(part, told, strict=True)}
@@ -81,6 +81,6 @@ def views(pack: Pack, classifier: nn.Module, weights: str, folder: Path, device:
     return np.stack([known[k] for k in keys])
 
 
-def batched(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+def _batched(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     """`rows` in parts of at most `size`."""
     return (rows[at : at + size] for at in range(0, len(rows), size))
