@@ -95,3 +95,8 @@ def test_a_plateau_lowers_the_rate_after_its_patience_and_not_below_its_floor():
         plan.step(loss)
         found.append(made.param_groups[0]["lr"])
     assert found == pytest.approx([0.1] * 4 + [0.01] * 4 + [0.004] * 4)
+
+
+def test_a_plateau_has_no_warm_up():
+    with pytest.raises(ValueError, match="no warm_up"):
+        Schedule("plateau", warm_up=10)

@@ -71,6 +71,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         _at_least(1, patience=self.patience)
+        if self.name == "plateau" and self.warm_up:
+            raise ValueError("a plateau waits for epochs and has no warm_up; choose another schedule, or leave it out")
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,7 @@ def fit(
         training.restore(checkpoint)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(written(config))
+    _cut(run / "log.csv", training.step)
     lookup = losses.class_lookup(training.net.get_buffer("centres"))
     training.net.train()
     began, shown = time.time(), dict[str, float]()
@@ -248,3 +249,14 @@ def fit(
                 file.flush()
             if training.step % 500 == 0 or training.step == config.steps:
                 training.save(checkpoint)
+
+
+def _cut(log: Path, step: int) -> None:
+    """Leave out the log's rows of steps after `step`, which are made once more."""
+    if log.exists():
+        kept = [
+            line
+            for line in log.read_text().splitlines(keepends=True)
+            if line.endswith("\n") and int(line.partition(",")[0]) <= step
+        ]
+        log.write_text("".join(kept))
