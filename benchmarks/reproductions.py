@@ -110,11 +110,10 @@ def main() -> None:
 
 
 def _runs(group: dict[str, Any], data: Path, home: Path) -> Iterator[tuple[str, Run]]:
-    """The runs by name; of a group with sets, each on each set."""
-    for choice, rule in (group.get("sets") or {"": None}).items():
-        where = (
-            data / group["train"] if rule is None else _chosen(data / group["train"], rule, home / f"{choice}.parquet")
-        )
+    """The runs by name; of a group with sets, each on each set; of one that chooses, on the pictures that it chooses."""
+    for choice, rule in (group.get("sets") or {"": group.get("choose")}).items():
+        packs = data / group["train"]
+        where = packs if rule is None else _chosen(packs, rule, home / f"{choice or 'chosen'}.parquet")
         for name, own in group["runs"].items():
             full = f"{choice}, {name}" if choice else name
             folder = home / re.sub(r"\W+", "-", full).strip("-").lower()
@@ -124,7 +123,7 @@ def _runs(group: dict[str, Any], data: Path, home: Path) -> Iterator[tuple[str, 
 def _chosen(packs: Path, rule: dict[str, Any], path: Path) -> Path:
     """A pack of the pictures in `packs` whose columns have the values that `rule` says, at most `most`: the first in a fixed random order."""
     if not path.exists():
-        table = pa.concat_tables(pq.read_table(pack) for pack in sorted(packs.glob("train-*.parquet")))
+        table = pa.concat_tables(pq.read_table(pack) for pack in sorted(packs.glob("train*.parquet")))
         for column, value in rule.items():
             if column != "most":
                 table = table.filter(pc.equal(table[column], value))

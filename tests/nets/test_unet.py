@@ -54,6 +54,14 @@ def test_ab_has_the_inputs_size_and_stays_within_110(size):
     assert out.shape == (2, 2, *size) and 109 < out.abs().max() <= 110
 
 
+def test_it_may_give_chroma_instead():
+    net = UNet(SMALL, output="chroma")
+    net.last.weight.data.mul_(1e4)
+    assert net.output == "chroma" and 0.49 < net(torch.rand(2, 1, 16, 16)).abs().max() <= 0.5
+    with pytest.raises(ValueError, match="'rgb'; a U-Net gives 'ab' or 'chroma'"):
+        UNet(SMALL, output="rgb")
+
+
 def test_skips_carry_what_the_smallest_map_cannot():
     """With the way through the bottom cut, a pixel still reaches the output next to it."""
     net = UNet(SMALL).eval()

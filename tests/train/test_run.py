@@ -286,6 +286,7 @@ def test_unknown_systems_and_arguments_name_the_nearest(tmp_path):
             "no loss 'cross_entropy'",
         ),
         ("system: koala\nphases: [{epochs: 1, size: 32, batch: 8}]\nloss: {name: bce}", "no loss 'bce'"),
+        ("system: unet-gan\nphases: [{epochs: 1, size: 128, batch: 8}]\nnet: {output: chroma}", "is shown ab"),
         ("system: plain\nphases: [{epochs: 1, size: 32, batch: 8}]\nloss: {name: mse}", "no loss 'mse'"),
         ("system: plain\nphases: [{epochs: 1, size: 32, batch: 8}]\nloss: {lambda: 0}", "lambda is 0"),
         (

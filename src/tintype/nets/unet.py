@@ -42,14 +42,22 @@ class UNet(nn.Module):
     """The generator. `widths` are the channels after each halving, so 256 x 256 comes down to 2 x 2; `width` multiplies them.
 
     The way up has the same channels in reverse; each step sees the step below it and the way down's picture of its size.
+    `output` is "ab", as reported, or "chroma", whose squared error is nearly that of RGB. Raises ValueError for another.
     """
 
     stride = 1
     fixed = False
-    output: Literal["ab"] = "ab"
 
-    def __init__(self, widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512, 512), width: float = 1.0) -> None:
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512, 512),
+        width: float = 1.0,
+        output: Literal["ab", "chroma"] = "ab",
+    ) -> None:
         super().__init__()
+        if output not in ("ab", "chroma"):
+            raise ValueError(f"output is {output!r}; a U-Net gives 'ab' or 'chroma'")
+        self.output: Literal["ab", "chroma"] = output
         self.multiple = 2 ** len(widths)
         channels = [max(1, round(w * width)) for w in widths]
         self.downs = nn.ModuleList(
@@ -61,7 +69,7 @@ class UNet(nn.Module):
         start_adversarial(self)
 
     def forward(self, luma: Tensor) -> Tensor:
-        """Luma (N, 1, H, W) in [0, 1], sides multiples of `multiple` (128) -> CIELAB ab (N, 2, H, W) within +-110.
+        """Luma (N, 1, H, W) in [0, 1], sides multiples of `multiple` (128) -> CIELAB ab (N, 2, H, W) within +-110, or chroma within +-0.5.
 
         In training the smallest map must have more than one value per channel: two pictures, or a side of 256.
         """
@@ -74,7 +82,7 @@ class UNet(nn.Module):
         for up in self.ups:
             x = torch.cat([up(x), skips.pop()], 1)
         raw: Tensor = self.last(x)
-        return raw.tanh() * AB_RANGE
+        return raw.tanh() * (AB_RANGE if self.output == "ab" else 0.5)
 
 
 class PatchDiscriminator(nn.Module):

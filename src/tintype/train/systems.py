@@ -68,6 +68,8 @@ def _colors(config: Config, net: nn.Module) -> Task:
 def _adversaries(config: Config, net: nn.Module) -> Task:
     """The error's `weight` beside the adversarial loss, the smoothed `label` of real pictures, the discriminator's `width`."""
     weight, label, width = _options(config, {"weight": criteria.L1_WEIGHT, "label": criteria.REAL_LABEL, "width": 1.0})
+    if kind_of(net) != "ab":
+        raise UsageError(f"{config.system}'s discriminator is shown ab: leave the network's output as it is")
     return Adversarial(config, net, PatchDiscriminator(width=width), weight, label)
 
 
