@@ -113,23 +113,26 @@ def _runs(group: dict[str, Any], data: Path, home: Path) -> Iterator[tuple[str, 
     """The runs by name; of a group with sets, each on each set; of one that chooses, on the pictures that it chooses."""
     for choice, rule in (group.get("sets") or {"": group.get("choose")}).items():
         packs = data / group["train"]
-        where = packs if rule is None else _chosen(packs, rule, home / f"{choice or 'chosen'}.parquet")
+        where = packs if rule is None else _chosen(packs, rule, home)
         for name, own in group["runs"].items():
             full = f"{choice}, {name}" if choice else name
             folder = home / re.sub(r"\W+", "-", full).strip("-").lower()
             yield full, Run(_recipe(group.get("shared", {}), own or {}), where, folder)
 
 
-def _chosen(packs: Path, rule: dict[str, Any], path: Path) -> Path:
-    """A pack of the pictures in `packs` whose columns have the values that `rule` says, at most `most`: the first in a fixed random order."""
+def _chosen(packs: Path, rule: dict[str, Any], folder: Path) -> Path:
+    """A pack of the pictures in `packs` whose columns have the values that `rule` says, at most `most`: the first in a fixed random order. Its name is the rule's."""
+    path = folder / (re.sub(r"\W+", "-", " ".join(map(str, rule.values()))).lower() + ".parquet")
     if not path.exists():
         table = pa.concat_tables(pq.read_table(pack) for pack in sorted(packs.glob("train*.parquet")))
         for column, value in rule.items():
             if column != "most":
                 table = table.filter(pc.equal(table[column], value))
         order = np.random.default_rng(0).permutation(len(table))[: rule["most"]]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.take(pa.array(order)), path)
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        pq.write_table(table.take(pa.array(order)), part)
+        part.replace(path)
     return path
 
 

@@ -254,9 +254,7 @@ def fit(
 def _cut(log: Path, step: int) -> None:
     """Leave out the log's rows of steps after `step`, which are made once more."""
     if log.exists():
-        kept = [
-            line
-            for line in log.read_text().splitlines(keepends=True)
-            if line.endswith("\n") and int(line.partition(",")[0]) <= step
-        ]
-        log.write_text("".join(kept))
+        lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        part = log.with_suffix(".part")
+        part.write_text("".join(line for line in lines if int(line.partition(",")[0]) <= step))
+        part.replace(log)
