@@ -43,6 +43,8 @@ from tintype.train.journal import rows_of
 HERE = Path(__file__).parent
 #: Longer side of a picture in GROUP.png.
 SHOWN = 160
+#: What the runs are held against: the luma by itself, and with the original's own chroma averaged over so many places each way.
+LINES = {"the grey pictures": 0, "the original's one mean chroma": 1, "the original's chroma at 4 x 4 places": 4}
 
 
 @dataclass
@@ -177,25 +179,37 @@ def _tests(runs: dict[str, Run], packs: Sequence[Path], cache: Path) -> None:
         "| run | parameters | epochs | minutes | MSE | accuracy | ab RMSE against grey | colourfulness of the originals' |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    known: dict[tuple[int, int], tuple[Score, Score]] = {}
+    lines: dict[tuple[int, int], list[Score]] = {}
     for name, run in runs.items():
         chosen = config.read(run.folder / "config.yaml")
         size = chosen.phases[-1].size
         pack = pack_of([str(p) for p in packs], cache, chosen.short)
-        if (size, chosen.short) not in known:
-            original, grey = Score(), Score()
-            for luma, rgb in _batches(pack, size):
-                original.add(rgb, rgb)
-                grey.add(luma.expand(-1, 3, -1, -1), rgb)
-            known[size, chosen.short] = original, grey
-            print(f"| the grey pictures, {size} px | | | | {grey.row(original, grey)} |")
+        if (size, chosen.short) not in lines:
+            lines[size, chosen.short] = _lines(pack, size)
+            for line, score in zip(LINES, lines[size, chosen.short][1:], strict=True):
+                print(f"| {line}, {size} px | | | | {score.row(*lines[size, chosen.short][:2])} |")
         net, _ = export.of_run(run.folder)
         score, rows = _judged(net, pack, size), rows_of(run.folder / "metrics.csv")
         parameters = sum(p.numel() for p in net.parameters())
         print(
-            f"| {name} | {parameters:,} | {len(rows)} | {_minutes(rows):.0f} | {score.row(*known[size, chosen.short])} |",
+            f"| {name} | {parameters:,} | {len(rows)} | {_minutes(rows):.0f} | {score.row(*lines[size, chosen.short][:2])} |",
             flush=True,
         )
+
+
+def _lines(pack: Pack, size: int) -> list[Score]:
+    """The originals against themselves, and each of LINES, the first of which is grey."""
+    scores = [Score() for _ in ("original", *LINES)]
+    for luma, rgb in _batches(pack, size):
+        scores[0].add(rgb, rgb)
+        for score, places in zip(scores[1:], LINES.values(), strict=True):
+            told = (
+                outputs.picture(outputs.target("chroma", rgb, (places, places)), luma)
+                if places
+                else luma.expand_as(rgb)
+            )
+            score.add(told, rgb)
+    return scores
 
 
 def _batches(pack: Pack, size: int) -> Iterator[tuple[Tensor, Tensor]]:
