@@ -34,6 +34,7 @@ from tintype.colorizer import Colorizer
 from tintype.evaluate.metrics import colourfulness
 from tintype.methods.method import Options
 from tintype.nets.lab import rgb_to_lab
+from tintype.picture.atomic import replacing
 from tintype.picture.files import open_picture
 from tintype.train import config, export, outputs
 from tintype.train.cache import Pack, pack_of
@@ -124,7 +125,8 @@ def _runs(group: dict[str, Any], data: Path, home: Path) -> Iterator[tuple[str, 
 
 def _chosen(packs: Path, rule: dict[str, Any], folder: Path) -> Path:
     """A pack of the pictures in `packs` whose columns have the values that `rule` says, at most `most`: the first in a fixed random order. Its name is the rule's."""
-    path = folder / (re.sub(r"\W+", "-", " ".join(map(str, rule.values()))).lower() + ".parquet")
+    said = " ".join(f"{key} {value}" for key, value in rule.items())
+    path = folder / (re.sub(r"\W+", "-", said).lower() + ".parquet")
     if not path.exists():
         table = pa.concat_tables(pq.read_table(pack) for pack in sorted(packs.glob("train*.parquet")))
         for column, value in rule.items():
@@ -132,9 +134,8 @@ def _chosen(packs: Path, rule: dict[str, Any], folder: Path) -> Path:
                 table = table.filter(pc.equal(table[column], value))
         order = np.random.default_rng(0).permutation(len(table))[: rule["most"]]
         folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        pq.write_table(table.take(pa.array(order)), part)
-        part.replace(path)
+        with replacing(path, overwrite=True) as part:
+            pq.write_table(table.take(pa.array(order)), part)
     return path
 
 
@@ -188,11 +189,12 @@ def _tests(runs: dict[str, Run], packs: Sequence[Path], cache: Path) -> None:
             lines[size, chosen.short] = _lines(pack, size)
             for line, score in zip(LINES, lines[size, chosen.short][1:], strict=True):
                 print(f"| {line}, {size} px | | | | {score.row(*lines[size, chosen.short][:2])} |")
+        original, grey, *_ = lines[size, chosen.short]
         net, _ = export.of_run(run.folder)
         score, rows = _judged(net, pack, size), rows_of(run.folder / "metrics.csv")
         parameters = sum(p.numel() for p in net.parameters())
         print(
-            f"| {name} | {parameters:,} | {len(rows)} | {_minutes(rows):.0f} | {score.row(*lines[size, chosen.short][:2])} |",
+            f"| {name} | {parameters:,} | {len(rows)} | {_minutes(rows):.0f} | {score.row(original, grey)} |",
             flush=True,
         )
 

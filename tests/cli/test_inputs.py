@@ -47,10 +47,20 @@ def test_same_names_are_refused() -> None:
 
 
 def test_finding(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a.JPG", "a-color.jpg", "in-color.jpg", "a-color-2.jpg", ".hidden.jpg", "c.txt", "d/e.png"):
+    for name in (
+        "b.jpg",
+        "a.JPG",
+        "a-color.jpg",
+        "in-color.jpg",
+        "a-color-2.jpg",
+        "b-side.jpg",
+        ".hidden.jpg",
+        "c.txt",
+        "d/e.png",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found, failed = find([str(tmp_path)], ENDINGS, skip="color")
+    found, failed = find([str(tmp_path)], ENDINGS, skip=("color", "side"))
     # in-color.jpg is nobody's result: there is no "in".
     assert [f.below for f in found] == ["a.JPG", "b.jpg", "in-color.jpg", "d/e.png"] and failed == []
     found, failed = find([str(tmp_path / "*.txt"), str(tmp_path / "c.txt"), "gone", "gone*"], ENDINGS)

@@ -72,7 +72,8 @@ def colorize(
         overwrite=overwrite,
         format=format,
     )
-    naming = Naming("side" if side_by_side else "color", variants, tuple(COLORED_ENDING.items()))
+    suffix, sibling = ("side", "color") if side_by_side else ("color", "side")
+    naming = Naming(suffix, variants, tuple(COLORED_ENDING.items()), (sibling,))
     code = run.execute(
         inputs, out, naming, settings, jobs=jobs, threads=threads, as_json=as_json, quiet=quiet, verbose=verbose
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +27,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Naming:
-    """How results are called: NAME-`suffix` beside the input, or NAME in a folder of results; `variants` get -1, -2 ..."""
+    """How results are called: NAME-`suffix` beside the input, or NAME in a folder of results; `variants` get -1, -2 ...
+
+    `siblings` are the suffixes that the same command gives to its other kinds of results.
+    """
 
     suffix: str
     variants: int = 1
     endings: tuple[tuple[str, str], ...] = ()
+    siblings: tuple[str, ...] = ()
 
     def names(self, source: Path, beside: bool) -> tuple[str, ...]:
         """The results' file names."""
@@ -42,12 +46,12 @@ class Naming:
 
 
 def find(
-    asked: Iterable[str], endings: Iterable[str], skip: str = "", out: Path | None = None
+    asked: Iterable[str], endings: Iterable[str], skip: Sequence[str] = (), out: Path | None = None
 ) -> tuple[list[Found], list[Result]]:
     """The pictures that `asked` (files, folders, globs, "-") names, each once, and a failure for what names none.
 
-    Folders are walked, hidden files left out, and only files that end in one of `endings` are taken. `skip` leaves out
-    NAME-skip.EXT where there is a NAME beside it: that is a result of ours. The folder `out` is not walked.
+    Folders are walked, hidden files left out, and only files that end in one of `endings` are taken. Each of `skip`
+    leaves out NAME-skip.EXT where there is a NAME beside it: that is a result of ours. The folder `out` is not walked.
     """
     known = frozenset(endings)
     found: dict[str, Found] = {}
@@ -70,7 +74,9 @@ def find(
     return list(found.values()), failed
 
 
-def _walk(folder: str, known: frozenset[str], skip: str, out: Path | None, failed: list[Result]) -> Iterator[Found]:
+def _walk(
+    folder: str, known: frozenset[str], skip: Sequence[str], out: Path | None, failed: list[Result]
+) -> Iterator[Found]:
     """The pictures in a folder, in the order of their names. A folder that can't be listed is one of `failed`."""
 
     def refused(error: OSError) -> None:
@@ -83,7 +89,7 @@ def _walk(folder: str, known: frozenset[str], skip: str, out: Path | None, faile
         for name in sorted(names):
             if name.startswith(".") or os.path.splitext(name)[1].lower() not in known:
                 continue
-            if skip and _is_result(name, skip, names):
+            if any(_is_result(name, suffix, names) for suffix in skip):
                 continue
             path = os.path.join(here, name)
             if not os.path.isfile(path):  # a pipe or a device would keep us waiting

@@ -76,7 +76,8 @@ def _execute(
     from tintype.picture.files import EXTENSIONS
 
     folder = Path(out) if out and out != PIPE else None
-    found, failed = find(asked, EXTENSIONS, skip=naming.suffix if out is None else "", out=folder)
+    ours = (naming.suffix, *naming.siblings) if out is None else ()
+    found, failed = find(asked, EXTENSIONS, skip=ours, out=folder)
     several = len(asked) > 1 or any(item != PIPE and not os.path.isfile(item) for item in asked)
     planned = plan(found, out, naming, EXTENSIONS, several)
     piped = any(PIPE in (job.source, *job.outputs) for job in planned)

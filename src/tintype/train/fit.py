@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Subset
 
 from tintype.errors import UsageError
 from tintype.nets.tint import CHROMA_SCALE, Tint
+from tintype.picture.atomic import replacing
 from tintype.train import checkpoints, guard, losses
 from tintype.train.cache import Pack, pack_of
 from tintype.train.centres import centres
@@ -255,6 +256,5 @@ def _cut(log: Path, step: int) -> None:
     """Leave out the log's rows of steps after `step`, which are made once more."""
     if log.exists():
         lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        part = log.with_suffix(".part")
-        part.write_text("".join(line for line in lines if int(line.partition(",")[0]) <= step))
-        part.replace(log)
+        with replacing(log, overwrite=True) as part:
+            part.write_text("".join(line for line in lines if int(line.partition(",")[0]) <= step))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, default_collate
 
+from tintype.picture.atomic import replacing
 from tintype.train.task import Task
 
 #: Pictures in a grid.
@@ -106,12 +107,10 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     keys = list(dict.fromkeys(k for row in rows for k in row))
-    part = path.with_suffix(".part")
-    with part.open("w", newline="") as file:
+    with replacing(path, overwrite=True) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, keys)
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(path)
 
 
 def curves(metrics: Path, path: Path) -> None:
