@@ -16,11 +16,13 @@ from tintype.train import config, launch, run
 AUTOENCODER = "system: autoencoder\nnet: {{width: 0.1, code: 32}}\nprecision: float32\nvalidation: 0.25\nschedule: {{name: cosine}}\nphases: [{{epochs: {epochs}, size: 32, batch: {batch}}}]\n"
 #: A generator and a discriminator without batch normalization, which would see each process's pictures apart.
 GAN = """
+import os
 import sys
+from functools import partial
 from pathlib import Path
 from tintype.nets.koala import Koala
 from tintype.nets.unet import PatchDiscriminator
-from tintype.train import config, run, systems
+from tintype.train import config, launch, run, systems
 from tintype.train.task import Adversarial
 
 def learn(chosen, net):
@@ -28,8 +30,15 @@ def learn(chosen, net):
 
 systems.SYSTEMS["koala-gan"] = systems.System(Koala, learn)
 file, data, cache, folder, devices = sys.argv[1:]
-run.run(config.read(Path(file)), [data], Path(folder), cache=Path(cache), hardware=run.Hardware(devices=int(devices), workers=0))
+if int(devices) > 1 and "LOCAL_RANK" not in os.environ:
+    sys.exit(launch.together([sys.executable, *sys.argv], int(devices), os.environ))
+hardware = run.Hardware(devices=int(devices), workers=0)
+say = partial(print, file=sys.stderr, flush=True)
+run.run(config.read(Path(file)), [data], Path(folder), cache=Path(cache), hardware=hardware, say=say)
 """
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the process in /proc")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +76,19 @@ def second_of(parent):
     return None
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the process in /proc")
+def killed_on_the_way(line, run, epochs):
+    """Start two processes, kill the second after the first of `epochs`. What they said on stderr; the exit code is 1."""
+    started = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    assert started.stderr.readline().startswith(f"epoch 1 of {epochs}: ")
+    os.kill(second_of(started.pid), signal.SIGKILL)
+    said = started.stderr.read().splitlines()
+    assert started.wait() == 1
+    assert "process 1 of 2 was killed (SIGKILL)" in said[-1] and "same command" in said[-1]
+    assert 1 <= len(list(csv.DictReader((run / "metrics.csv").open()))) < epochs, "it was to be killed in the middle"
+    return said
+
+
+@needs_proc
 def test_two_processes_are_one_with_twice_the_batch_even_if_one_is_killed_on_the_way(folder, cache, tmp_path):
     chosen = config.read(made(tmp_path / "one.yaml", 6, 8))
     run.run(chosen, [str(folder)], tmp_path / "one", cache=cache, hardware=run.Hardware(workers=0))
@@ -75,15 +96,10 @@ def test_two_processes_are_one_with_twice_the_batch_even_if_one_is_killed_on_the
     two = tmp_path / "two"
     line = [sys.executable, "-m", "tintype", "train", str(made(tmp_path / "two.yaml", 6, 4)), "--data", str(folder)]
     line += ["-o", str(two), "--cache", str(cache), "--workers", "0", "--devices", "2"]
-    started = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
-    assert started.stderr.readline().startswith("epoch 1 of 6: ")
-    os.kill(second_of(started.pid), signal.SIGKILL)
-    said = started.stderr.read().splitlines()
-    assert started.wait() == 1
-    assert said[-1].startswith("error: process 1 of 2 was killed (SIGKILL)") and "same command" in said[-1]
+    said = killed_on_the_way(line, two, 6)
+    assert said[-1].startswith("error: ")
     rest = [text for text in said[:-1] if not text.startswith("epoch ")]
     assert rest in ([], ["error: another process of this run is gone, and so this one ends"])
-    assert 1 <= len(list(csv.DictReader((two / "metrics.csv").open()))) < 6, "it was to be killed in the middle"
 
     done = subprocess.run(line, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -91,16 +107,19 @@ def test_two_processes_are_one_with_twice_the_batch_even_if_one_is_killed_on_the
     assert_same_curves(tmp_path / "one", two)
 
 
-def test_a_generator_and_its_discriminator_train_in_two_processes_as_in_one(folder, cache, tmp_path):
-    text = "system: koala-gan\nnet: {{width: 0.05}}\nprecision: float32\nvalidation: 0.2\nphases: [{{epochs: 3, size: 32, batch: {batch}}}]\n"
+@needs_proc
+def test_so_do_a_generator_and_its_discriminator(folder, cache, tmp_path):
+    text = "system: koala-gan\nnet: {{width: 0.05}}\nprecision: float32\nvalidation: 0.2\nphases: [{{epochs: 4, size: 32, batch: {batch}}}]\n"
     (tmp_path / "gan.py").write_text(GAN)
-    for name, batch, devices in (("one", 8, 1), ("two", 4, 2)):
+
+    def line(name, batch, devices):
         (tmp_path / f"{name}.yaml").write_text(text.format(batch=batch))
-        line = [sys.executable, tmp_path / "gan.py", tmp_path / f"{name}.yaml", folder, cache, tmp_path / name, devices]
-        if devices == 1:
-            subprocess.run(list(map(str, line)), check=True)
-        else:
-            assert launch.together(list(map(str, line)), devices, os.environ) == 0
+        parts = (tmp_path / "gan.py", tmp_path / f"{name}.yaml", folder, cache, tmp_path / name, devices)
+        return [sys.executable, *map(str, parts)]
+
+    subprocess.run(line("one", 8, 1), check=True)
+    killed_on_the_way(line("two", 4, 2), tmp_path / "two", 4)
+    subprocess.run(line("two", 4, 2), check=True)
     assert_same_curves(tmp_path / "one", tmp_path / "two")
 
 
