@@ -246,6 +246,8 @@ def fit(
             parts = training.advance(batch, lookup, device, run / "bad-batch.pt")
             shown = {k: 0.98 * shown.get(k, v) + 0.02 * v for k, v in parts.items()}
             if training.step % 100 == 0:
+                if not file.tell():
+                    log.writerow(["step", "seconds", *shown])
                 log.writerow([training.step, round(time.time() - began), *(f"{v:.4f}" for v in shown.values())])
                 file.flush()
             if training.step % 500 == 0 or training.step == config.steps:
@@ -256,5 +258,6 @@ def _cut(log: Path, step: int) -> None:
     """Leave out the log's rows of steps after `step`, which are made once more."""
     if log.exists():
         lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        kept = [line for line in lines if line.startswith("step,") or int(line.partition(",")[0]) <= step]
         with replacing(log, overwrite=True) as part:
-            part.write_text("".join(line for line in lines if int(line.partition(",")[0]) <= step))
+            part.write_text("".join(kept))
