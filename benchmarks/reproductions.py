@@ -2,7 +2,7 @@
 
 Trains every run of the GROUP in reproductions.yaml that is not trained yet, by `tintype train`; one that was interrupted goes on.
 Then tests all of them on the group's test pictures, at the size that they were trained on, and prints a table. --show writes
-GROUP-curves.png and, with --pictures, GROUP.png: those pictures as each run colours them.
+GROUP-curves.png and, with --pictures, GROUP.webp: those pictures as each run colours them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tintype.train.crops import Whole, everything
 from tintype.train.journal import rows_of
 
 HERE = Path(__file__).parent
-#: Longer side of a picture in GROUP.png.
+#: Longer side of a picture in GROUP.webp.
 SHOWN = 160
 #: What the runs are held against: the luma by itself, and with the original's own chroma averaged over so many places each way.
 LINES = {"the grey pictures": 0, "the original's one mean chroma": 1, "the original's chroma at 4 x 4 places": 4}
@@ -109,7 +109,7 @@ def main() -> None:
         args.show.mkdir(parents=True, exist_ok=True)
         _curves(runs, group["curve"], args.show / f"{args.group}-curves.png")
         if args.pictures:
-            _pictures(runs, args.pictures, args.show / f"{args.group}.png")
+            _pictures(runs, args.pictures, args.show / f"{args.group}.webp")
 
 
 def _runs(group: dict[str, Any], data: Path, home: Path) -> Iterator[tuple[str, Run]]:
@@ -234,10 +234,15 @@ def _curves(runs: dict[str, Run], columns: dict[str, str], path: Path) -> None:
     figure = Figure(figsize=(5 * len(columns) + 2.5, 4), layout="constrained")
     for number, (title, key) in enumerate(columns.items()):
         axes = figure.add_subplot(1, len(columns), number + 1)
-        for name, run in runs.items():
+        for at, (name, run) in enumerate(runs.items()):
             known = [(int(r["epoch"]) + 1, float(r[key])) for r in rows_of(run.folder / "metrics.csv") if r.get(key)]
             if known:
-                axes.plot(*zip(*known, strict=True), label=name, linewidth=1.2)
+                style = ("-", "--", ":")[at // 10 % 3]  # colours come again after ten
+                axes.plot(*zip(*known, strict=True), style, label=name, linewidth=1.2)
+        low, high = axes.dataLim.intervaly
+        if 0 < 4 * low < high:
+            axes.set_yscale("log")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch")
         axes.set_title(title)
     handles, labels = axes.get_legend_handles_labels()
@@ -261,7 +266,7 @@ def _pictures(runs: dict[str, Run], pictures: Sequence[Path], path: Path) -> Non
                 small = Image.fromarray((rgb / np.iinfo(rgb.dtype).max * 255).round().astype(np.uint8))
                 small.thumbnail((SHOWN - 2, SHOWN - 2), Image.Resampling.LANCZOS)
                 sheet.paste(small, (column * SHOWN, row * (SHOWN + 14) + 13))
-    sheet.save(path)
+    sheet.save(path, quality=85)
 
 
 if __name__ == "__main__":
