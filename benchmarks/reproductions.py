@@ -185,11 +185,11 @@ def _tests(runs: dict[str, Run], packs: Sequence[Path], cache: Path) -> None:
         chosen = config.read(run.folder / "config.yaml")
         size = chosen.phases[-1].size
         pack = pack_of([str(p) for p in packs], cache, chosen.short)
+        original, grey, *others = lines.get((size, chosen.short)) or _lines(pack, size)
         if (size, chosen.short) not in lines:
-            lines[size, chosen.short] = _lines(pack, size)
-            for line, score in zip(LINES, lines[size, chosen.short][1:], strict=True):
-                print(f"| {line}, {size} px | | | | {score.row(*lines[size, chosen.short][:2])} |")
-        original, grey, *_ = lines[size, chosen.short]
+            for line, score in zip(LINES, [grey, *others], strict=True):
+                print(f"| {line}, {size} px | | | | {score.row(original, grey)} |")
+        lines[size, chosen.short] = [original, grey, *others]
         net, _ = export.of_run(run.folder)
         score, rows = _judged(net, pack, size), rows_of(run.folder / "metrics.csv")
         parameters = sum(p.numel() for p in net.parameters())

@@ -37,7 +37,6 @@ say = partial(print, file=sys.stderr, flush=True)
 run.run(config.read(Path(file)), [data], Path(folder), cache=Path(cache), hardware=hardware, say=say)
 """
 
-
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the process in /proc")
 
 
@@ -108,7 +107,7 @@ def test_two_processes_are_one_with_twice_the_batch_even_if_one_is_killed_on_the
 
 
 @needs_proc
-def test_so_do_a_generator_and_its_discriminator(folder, cache, tmp_path):
+def test_two_processes_are_one_with_twice_the_batch_in_adversarial_training_too(folder, cache, tmp_path):
     text = "system: koala-gan\nnet: {{width: 0.05}}\nprecision: float32\nvalidation: 0.2\nphases: [{{epochs: 4, size: 32, batch: {batch}}}]\n"
     (tmp_path / "gan.py").write_text(GAN)
 
