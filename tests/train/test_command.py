@@ -70,6 +70,19 @@ def test_a_run_and_an_export_say_nothing_but_our_own_lines(folder, tintype, tmp_
     assert done.returncode == 0 and re.fullmatch(expected.format(3).replace("of 2", "of 3"), done.stderr.strip())
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on files' sizes")
+def test_an_export_onto_a_full_disk_leaves_what_was_there(folder, tintype, tmp_path):
+    (tmp_path / "k.yaml").write_text(TINY % 1)
+    assert tintype("train", "k.yaml", "--data", folder, "-o", "run").returncode == 0
+    (tmp_path / "k.onnx").write_text("another's")
+    program = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10**4, 10**4))\nfrom tintype.cli import main; main()"
+    command = [sys.executable, "-c", program, "export", "run", "-o", "k.onnx"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and re.fullmatch(r"error: k\.onnx: can't be written: .*\n", done.stderr)
+    assert (tmp_path / "k.onnx").read_text() == "another's"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["k.onnx", "k.yaml", "run"]
+
+
 def test_an_interrupt_is_130(folder, tmp_path):
     (tmp_path / "k.yaml").write_text(TINY % 10000)
     command = [sys.executable, "-m", "tintype", "train", "k.yaml", "--data", str(folder), "-o", "run", "--workers", "0"]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tintype.errors import SaveError, UsageError
+from tintype.picture.atomic import replacing
 from tintype.train.sources import Member, members, places
 
 #: A (source, label) pair with fewer pictures than this joins the rest of its source as one topic.
@@ -72,7 +73,8 @@ def pack_of(names: Iterable[str], folder: Path, short: int, workers: int = 2, he
             if not (done.exists() and json.loads(done.read_text()) == recipe):
                 done.unlink(missing_ok=True)
                 _write(_decoded((m for p in found for m in members(p, held)), short, workers), folder)
-                done.write_text(json.dumps(recipe))
+                with replacing(done, overwrite=True) as part:
+                    part.write_text(json.dumps(recipe))
     except OSError as error:
         raise SaveError(folder, f"can't be written: {error.strerror or error}") from None
     table = np.load(folder / "index.npz")

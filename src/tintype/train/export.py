@@ -18,6 +18,7 @@ from tintype.methods import ab_classes
 from tintype.nets import public
 from tintype.nets.plain import Plain
 from tintype.nets.tint import Tint
+from tintype.picture.atomic import replacing
 from tintype.train import checkpoints, fit, outputs, systems
 from tintype.train.config import Config, read
 from tintype.train.quiet import quiet
@@ -208,5 +209,5 @@ def export(
     for key, value in about.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.SerializeToString())
+    with replacing(path, overwrite=True) as part:
+        part.write_bytes(model.SerializeToString())

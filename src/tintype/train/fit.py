@@ -234,8 +234,8 @@ def fit(
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         training.restore(checkpoint)
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(written(config))
+    with replacing(run / "config.yaml", overwrite=True) as part:
+        part.write_text(written(config))
     _cut(run / "log.csv", training.step)
     lookup = losses.class_lookup(training.net.get_buffer("centres"))
     training.net.train()

@@ -168,4 +168,5 @@ def note_environment(folder: Path) -> None:
     """Add this start of the run to its environment.json, a list."""
     path = folder / "environment.json"
     before = json.loads(path.read_text()) if path.exists() else []
-    path.write_text(json.dumps([*before, environment()], indent=1))
+    with replacing(path, overwrite=True) as part:
+        part.write_text(json.dumps([*before, environment()], indent=1))

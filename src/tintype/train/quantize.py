@@ -18,6 +18,7 @@ from tintype.errors import UsageError
 from tintype.guidance.hints import Hints
 from tintype.methods.method import InputRules, Options
 from tintype.methods.neural import Neural
+from tintype.picture.atomic import replacing
 from tintype.train.cache import decoded
 from tintype.train.crops import luma_of
 from tintype.train.quiet import quiet
@@ -61,8 +62,8 @@ def to_int8(path: Path, out: Path, names: Sequence[str]) -> None:
         model = onnx.load(done)
     del model.metadata_props[:]
     model.metadata_props.extend(about)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(model.SerializeToString())
+    with replacing(out, overwrite=True) as part:
+        part.write_bytes(model.SerializeToString())
 
 
 def _lumas(names: Sequence[str], count: int) -> Iterator[NDArray[np.uint8]]:

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
 from tintype.errors import SaveError, TintypeError, UsageError
+from tintype.picture.atomic import replacing
 from tintype.train import checkpoints, systems
 from tintype.train.cache import Pack, pack_of
 from tintype.train.config import Config, Phase, read, written
@@ -192,9 +193,9 @@ def _stopped_early(last: Path, config: Config) -> bool:
 @rank_zero_only
 def _begin(folder: Path, config: Config) -> None:
     """What every start of a run writes, by one of its processes."""
-    part = folder / "config.part"  # the other processes may be reading the one that is there
-    part.write_text(written(config))
-    part.replace(folder / "config.yaml")
+    # The other processes may be reading the one that is there.
+    with replacing(folder / "config.yaml", overwrite=True) as part:
+        part.write_text(written(config))
     note_environment(folder)
 
 
