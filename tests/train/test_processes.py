@@ -122,6 +122,17 @@ def test_two_processes_are_one_with_twice_the_batch_in_adversarial_training_too(
     assert_same_curves(tmp_path / "one", tmp_path / "two")
 
 
+@needs_proc
+def test_none_goes_on_when_the_one_that_started_them_is_killed(folder, cache, tmp_path):
+    line = [sys.executable, "-m", "tintype", "train", str(made(tmp_path / "a.yaml", 1000, 4)), "--data", str(folder)]
+    line += ["-o", str(tmp_path / "run"), "--cache", str(cache), "--workers", "0", "--devices", "2"]
+    started = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    assert started.stderr.readline().startswith("epoch 1 of ")
+    assert second_of(started.pid)
+    started.kill()
+    started.communicate(timeout=60)  # waits until nobody is left who could say anything
+
+
 def test_all_end_when_one_ends_badly():
     # Rank 1 ends by itself with 3; rank 0 would sleep for a minute.
     program = "import os, sys, time; sys.exit(3) if os.environ['LOCAL_RANK'] == '1' else time.sleep(60)"

@@ -72,6 +72,7 @@ def train(
         running.prepare(chosen, data, cache or run / "pictures", validation=validation or (), device=device)
         raise typer.Exit(launch.together(command, devices, os.environ))
     else:
+        launch.end_with_parent()
         hardware = running.Hardware(device, devices, nodes, workers)
         running.run(chosen, data, run, validation=validation or (), cache=cache, hardware=hardware, say=say)
 
