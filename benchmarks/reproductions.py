@@ -165,7 +165,7 @@ def _last_losses(runs: dict[str, Run], columns: dict[str, str]) -> None:
     print("|---" * (3 + len(columns)) + "|")
     for name, run in runs.items():
         rows = rows_of(run.folder / "metrics.csv")
-        values = " | ".join(f"{float(rows[-1][key]):.4g}" for key in columns.values())
+        values = " | ".join(f"{float(rows[-1][key]):#.4g}" for key in columns.values())
         print(f"| {name} | {len(rows)} | {_minutes(rows):.0f} | {values} |")
 
 
