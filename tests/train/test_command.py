@@ -86,8 +86,15 @@ def test_an_export_onto_a_full_disk_leaves_what_was_there(folder, tintype, tmp_p
 def test_an_interrupt_is_130(folder, tmp_path):
     (tmp_path / "k.yaml").write_text(TINY % 10000)
     command = [sys.executable, "-m", "tintype", "train", "k.yaml", "--data", str(folder), "-o", "run", "--workers", "0"]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    running = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        # The tests may run in the background of a shell, where interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     assert running.stderr.readline().startswith("epoch 1 of ")
     running.send_signal(signal.SIGINT)
-    rest = running.stderr.read().splitlines()
-    assert running.wait() == 130 and all(line.startswith("epoch ") for line in rest), rest
+    rest = running.communicate(timeout=120)[1].splitlines()
+    assert running.returncode == 130 and all(line.startswith("epoch ") for line in rest), rest
