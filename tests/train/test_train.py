@@ -63,10 +63,8 @@ def test_a_run_writes_config_log_and_checkpoint_and_then_has_nothing_left_to_do(
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     assert state["step"] == 30
     before = (run / "checkpoint.pt").read_bytes()
-    killed = (
-        "step,seconds,loss\n20,1,0.5\n40,2,0.4\n60,3"  # as a run leaves its log that is killed between two checkpoints
-    )
-    (run / "log.csv").write_text(killed)
+    # As a run leaves its log that is killed between two checkpoints.
+    (run / "log.csv").write_text("step,seconds,loss\n20,1,0.5\n40,2,0.4\n60,3")
     fit.fit(fit.Config.read(config), [str(pack)], run, run / "cache", workers=0)
     assert (run / "checkpoint.pt").read_bytes() == before
     assert (run / "log.csv").read_text() == "step,seconds,loss\n20,1,0.5\n", (

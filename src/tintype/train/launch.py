@@ -25,7 +25,8 @@ _TOGETHER = "TINTYPE_TOGETHER"
 def together(command: Sequence[str], count: int, environment: Mapping[str, str]) -> int:
     """Run `command` `count` times at once and wait for all. The first exit code that is not 0, or 0; who ends with one has said why.
 
-    Raises TintypeError where one is killed. However this ends, none of them goes on: what they write is whole at any time.
+    Raises TintypeError where one is killed. However this ends, none of them goes on (if this process is killed, none that called
+    `end_with_parent`): what they write is whole at any time.
     """
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count), "NODE_RANK": "0"}
     known = {**environment, **meeting, _TOGETHER: "1"}
