@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from tintype.colorizer import Colorizer
-from tintype.evaluate.metrics import Totals
+from tintype.evaluate.metrics import MEASURES, Stream, View
 from tintype.methods.method import Options
 from tintype.picture.color import luma_of
 
@@ -33,7 +33,8 @@ def main() -> None:
     args = parser.parse_args()
     files = [args.exact, *args.other]
     colorizers = [Colorizer(str(path)) for path in files]
-    added, error, seconds = [Totals() for _ in files], [Totals() for _ in files], np.zeros(len(files))
+    only = {"ab_rmse": MEASURES["ab_rmse"]}
+    added, error, seconds = [Stream(only) for _ in files], [Stream(only) for _ in files], np.zeros(len(files))
     for path in args.packs:
         for data in pq.read_table(path, columns=["image"])["image"].to_pylist()[:: args.every]:
             original = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
@@ -44,8 +45,8 @@ def main() -> None:
                 colored = colorizer.colorize_array(luma, options=Options(decode=args.decode))
                 seconds[k] += time.perf_counter() - began
                 exact = colored if exact is None else exact
-                added[k].add(colored, exact)
-                error[k].add(colored, original)
+                added[k].update(View(colored), View(exact))
+                error[k].update(View(colored), View(original))
     pictures = error[0].pictures
     print(
         f"{date.today()}, {platform.machine()}, {pictures} pictures of {', '.join(p.name for p in args.packs)}, {args.decode}"
@@ -54,8 +55,8 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for k, path in enumerate(files):
         print(
-            f"| {path.name} | {path.stat().st_size / 1e6:.1f} | {added[k].ab_rmse:.2f} | {error[k].ab_rmse:.2f} "
-            f"| {1000 * seconds[k] / pictures:.0f} ms |"
+            f"| {path.name} | {path.stat().st_size / 1e6:.1f} | {added[k].compute()['pooled_ab_rmse']:.2f} "
+            f"| {error[k].compute()['pooled_ab_rmse']:.2f} | {1000 * seconds[k] / pictures:.0f} ms |"
         )
 
 

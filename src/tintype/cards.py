@@ -25,9 +25,9 @@ class Card:
     source: str = ""
 
 
-# The public files' sizes and hashes are those that others publish who have them, and the first eight digits of three stand
-# in the files' own names. Where this was written none of the addresses could be reached: a hash that is wrong here shows as
-# a download that is refused, never as weights that are not checked.
+# The public files' sizes and hashes are those that others publish who have them, and the first eight digits of five stand
+# in the files' own names; LPIPS's are those of its repository's files. Where this was written none of the addresses could be
+# reached: a hash that is wrong here shows as a download that is refused, never as weights that are not checked.
 CARDS: dict[str, Card] = {
     "tint": Card(
         name="tint",
@@ -36,6 +36,14 @@ CARDS: dict[str, Card] = {
         parameters=8_274_778,
         licence="research and personal use: several sources of the training pictures allow no more",
         data="36,195 photographs from 105 public sources, none of them of the validation sets",
+    ),
+    "features": Card(
+        name="features",
+        file="features.safetensors",
+        sha256="40f993b8dc66ddeb6cbb3f85d05960367df6d5d5bb19ec6052f81b45b00316be",
+        parameters=2_455_840,
+        licence="research and personal use: several sources of the training pictures allow no more",
+        data="35,595 photographs from 105 public sources, none of them of the validation sets",
     ),
     "eccv16": Card(
         name="eccv16",
@@ -80,6 +88,50 @@ CARDS: dict[str, Card] = {
         url="https://huggingface.co/timm/inception_resnet_v2.tf_in1k/resolve/89854797f99e77e1189626b74d7c07013a4308fa/pytorch_model.bin",
         source="https://huggingface.co/timm/inception_resnet_v2.tf_in1k",
     ),
+    "fid-inception": Card(
+        name="fid-inception",
+        file="pt_inception-2015-12-05-6726825d.pth",
+        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        parameters=23_850_960,
+        licence="Apache-2.0",
+        data="ImageNet-1k",
+        url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        size=95_628_359,
+        source="https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights",
+    ),
+    "alexnet": Card(
+        name="alexnet",
+        file="alexnet-owt-7be5be79.pth",
+        sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        parameters=61_100_840,
+        licence="BSD-3-Clause",
+        data="ImageNet-1k",
+        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        size=244_408_911,
+        source="https://github.com/pytorch/vision",
+    ),
+    "lpips-alex": Card(
+        name="lpips-alex",
+        file="lpips-alex-df73285e.pth",
+        sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+        parameters=1_152,
+        licence="BSD-2-Clause",
+        data="BAPPS: which of two distorted patches looks more like the original",
+        url="https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1/alex.pth",
+        size=6_009,
+        source="https://github.com/richzhang/PerceptualSimilarity",
+    ),
+    "lpips-vgg": Card(
+        name="lpips-vgg",
+        file="lpips-vgg-a78928a0.pth",
+        sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+        parameters=1_472,
+        licence="BSD-2-Clause",
+        data="BAPPS: which of two distorted patches looks more like the original",
+        url="https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1/vgg.pth",
+        size=7_289,
+        source="https://github.com/richzhang/PerceptualSimilarity",
+    ),
 }
 
 
@@ -95,6 +147,7 @@ class Network:
 _ZHANG = 'Zhang, Isola, Efros, "Colorful Image Colorization", 2016'
 _KOALA = 'Baldassarre, Gonzalez Morin, Rodes-Guirao, "Deep Koalarization", 2017'
 _PIX2PIX = 'Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks", 2017'
+_LPIPS = 'Zhang, Isola, Efros, Shechtman, Wang, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018'
 _VGG = 'Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015'
 
 #: The names are those of cards, of configs/ and of train.systems.
@@ -125,4 +178,16 @@ NETWORKS: dict[str, Network] = {
         'Szegedy, Ioffe, Vanhoucke, Alemi, "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning", 2016',
         trained=False,
     ),
+    "fid-inception": Network(
+        "a classifier of photographs; what FID compares",
+        'Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for Computer Vision", 2016',
+        trained=False,
+    ),
+    "alexnet": Network(
+        "a classifier of photographs; what lpips-alex looks at",
+        'Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014',
+        trained=False,
+    ),
+    "lpips-alex": Network("LPIPS: how much each of alexnet's channels matters to people", _LPIPS, trained=False),
+    "lpips-vgg": Network("LPIPS: how much each of vgg16's channels matters to people", _LPIPS, trained=False),
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 from tintype.guidance.hints import Hints
 from tintype.methods import build
-from tintype.methods.method import Options
+from tintype.methods.method import Method, Options
 from tintype.picture.color import Bytes
 from tintype.picture.picture import ColoredPicture, Page, Picture, from_array
 from tintype.picture.profiles import space_of
@@ -21,13 +21,13 @@ from tintype.refine.guided import GUIDE_LONGEST, GuidedChroma, enlarge, spread
 class Colorizer:
     """A method, ready to colorize any number of pictures.
 
-    `method` is a name ("tint", "grey", "wash") or the path of an ONNX file; `device` "auto", "cpu" or "cuda";
-    `threads` how many the network may use, None for all. Raises UsageError for an unknown method, ModelError for weights
-    that are missing or damaged.
+    `method` is a name ("tint", "grey", "wash"), the path of an ONNX file, or a Method that somebody built; `device` "auto", "cpu" or
+    "cuda"; `threads` how many the network may use, None for all. Raises UsageError for an unknown method, ModelError for
+    weights that are missing or damaged.
     """
 
-    def __init__(self, method: str = "tint", *, device: str = "auto", threads: int | None = None) -> None:
-        self.method = build(method, device, threads)
+    def __init__(self, method: str | Method = "tint", *, device: str = "auto", threads: int | None = None) -> None:
+        self.method = build(method, device, threads) if isinstance(method, str) else method
 
     def colorize(self, picture: Picture, hints: Hints | None = None, options: Options | None = None) -> ColoredPicture:
         """Colour for every page of `picture`. Raises PictureError where it can't be read, HintsError for hints the method can't follow."""

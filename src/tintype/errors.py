@@ -58,6 +58,10 @@ class _FileError(TintypeError):
         self.path, self.cause, self.remedy = str(path), cause, remedy
         super().__init__(f"{self.path}: {cause}" + (f" ({remedy})" if remedy else ""))
 
+    def __reduce__(self) -> tuple[type[_FileError], tuple[str, str, str]]:
+        """From what it was made of, so that it can come from another process."""
+        return type(self), (self.path, self.cause, self.remedy)
+
 
 class PictureError(_FileError):
     """A picture can't be read."""

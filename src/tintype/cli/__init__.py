@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 from tintype import __version__
-from tintype.cli import colorize, doctor, gray, models, train
+from tintype.cli import colorize, doctor, evaluate, gray, models, train
 from tintype.cli.report import printable, say
 from tintype.cli.work import one_line
 from tintype.errors import TintypeError, refusal
@@ -32,6 +32,8 @@ app.command("gray")(gray.gray)
 app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("export")(train.export)
+app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(evaluate.compare)
 app.command("doctor")(doctor.doctor)
 
 
@@ -90,6 +92,8 @@ def main() -> None:
         if isinstance(error, OSError) and error.errno:  # what we say can't be said: standard output is full or gone
             cause, remedy = refusal(error)
             say(f"error: {error.filename or 'standard output'}: {cause} ({remedy})")
+        elif sys.stdout is None:  # the shell closed it: >&-
+            say("error: standard output is closed")
         else:
             say(f"error: internal error: {type(error).__name__}: {one_line(error)}")
         if {"-v", "--verbose"} & set(sys.argv):

@@ -156,7 +156,9 @@ def _read(
 
 
 def _input(made: _Made) -> str:
-    """What goes in, and its rules."""
+    """What goes in, and its rules; a network that takes no picture says so itself."""
+    if hasattr(made.net, "takes"):
+        return str(made.net.takes)
     _, channels, height, width = made.shapes[0]
     what = f"{'luma' if channels == 1 else 'RGB or grey'} in [0, 1], {height}x{width} pixels"
     if getattr(made.net, "fixed", False):
@@ -166,6 +168,8 @@ def _input(made: _Made) -> str:
 
 def _output(net: nn.Module, shape: Shape) -> str:
     """What comes out; a network that has more than one kind, or another, has no `output` that says it."""
+    if hasattr(net, "gives"):
+        return str(net.gives)
     if len(shape) == 1:
         return f"logits of {shape[0]} classes of pictures"
     kind = str(getattr(net, "output", "chroma" if shape[-1] == 2 else "classes"))

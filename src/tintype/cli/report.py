@@ -124,3 +124,28 @@ def _progress(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[], 
             lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
             lambda: progress.advance(task),
         )
+
+
+@contextlib.contextmanager
+def counted(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """How far something long has come, told by calls (done, total): a bar on a terminal, a line for every tenth otherwise, nothing with `quiet`."""
+    if quiet:
+        yield lambda done, total: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+    else:
+        told = [0]
+
+        def line(done: int, total: int) -> None:
+            tenth = 10 * done // max(1, total)
+            if tenth > told[0]:
+                told[0] = tenth
+                say(f"{done} of {total} {what}")
+
+        yield line

@@ -46,7 +46,7 @@ def train(
     """Train a system. The same command again goes on where the run stopped."""
     path = _config(what)
     _check(device, devices, nodes, workers, (run, cache or run))
-    _need("train")
+    need("train")
     from tintype.train import allocator, config
 
     tint = config.system_of(path) == "tint"
@@ -125,7 +125,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a run's best network (averaged weights, where it keeps them), or a released colorizer, as one self-contained ONNX file."""
-    _need("export")
+    need("export")
     from tintype.train import config
     from tintype.train import export as exporting
 
@@ -148,8 +148,10 @@ def export(
         to_int8(Path(folder) / "float.onnx", out, int8)
 
 
-def _need(verb: str) -> None:
+def need(verb: str) -> None:
     """One line that says how to get torch, where it is not there."""
-    missing = [m for m in ("torch", "lightning", "yaml", "onnx", "pyarrow", "matplotlib") if find_spec(m) is None]
+    missing = [
+        m for m in ("torch", "lightning", "yaml", "onnx", "pyarrow", "matplotlib", "sklearn") if find_spec(m) is None
+    ]
     if missing:
         raise ModelError(f"{verb} needs {', '.join(missing)}; pip install 'tintype[train]'")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tintype.errors import ModelError
+from tintype.nets.alexnet import AlexNet
+from tintype.nets.inception_fid import InceptionFid
 from tintype.nets.inception_resnet_v2 import InceptionResnetV2
 from tintype.nets.layers import on_paper
+from tintype.nets.lpips import ALEX, VGG, Weighing
 from tintype.nets.plain import Plain
 from tintype.nets.siggraph17 import Siggraph17
 from tintype.nets.vgg16 import Vgg16
@@ -32,6 +36,10 @@ PUBLIC: dict[str, Public] = {
     "siggraph17": Public(Siggraph17, 256),
     "vgg16": Public(Vgg16, 224, 3),
     "inception-resnet-v2": Public(InceptionResnetV2, 299, 3),
+    "fid-inception": Public(InceptionFid, 299, 3),
+    "alexnet": Public(AlexNet, 224, 3),
+    "lpips-alex": Public(partial(Weighing, ALEX), 1, sum(ALEX)),  # not a picture but the differences of two
+    "lpips-vgg": Public(partial(Weighing, VGG), 1, sum(VGG)),
 }
 
 

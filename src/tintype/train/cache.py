@@ -142,6 +142,15 @@ def decoded(chunk: list[Member | str], short: int) -> list[Decoded | str]:
     return out
 
 
+def rgb_of(image: Image.Image) -> Image.Image:
+    """An opened picture as RGB, upright, with 8 bits."""
+    upright: Image.Image = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion clips to white
+        deep = np.asarray(upright)
+        upright = Image.fromarray((deep.astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    return upright.convert("RGB")
+
+
 def _pixels(data: bytes | NDArray[np.uint8], short: int) -> NDArray[np.uint8]:
     """A member's pixels (H, W, 3), upright, short side at most `short`."""
     if isinstance(data, np.ndarray):
@@ -151,7 +160,7 @@ def _pixels(data: bytes | NDArray[np.uint8], short: int) -> NDArray[np.uint8]:
         if image.width * image.height > _MOST_PIXELS:
             raise ValueError(f"has {image.width} x {image.height} pixels")
         image.draft("RGB", (short, short))
-        image = ImageOps.exif_transpose(image).convert("RGB")
+        image = rgb_of(image)
     if min(image.size) > short:
         scale = short / min(image.size)
         image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BOX)

@@ -38,6 +38,8 @@ def read(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     A checkpoint is a pickle, which is a program: anything in it that would run is refused.
     """
     remedy = "delete it to begin anew, or choose another folder"
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such checkpoint (yet)")
     try:
         state: dict[str, Any] = torch.load(path, "cpu", weights_only=True)
         missing = [key for key in keys if key not in state]

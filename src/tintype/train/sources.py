@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from tintype.errors import UsageError
 
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jpe", ".jfif")
+#: Endings of picture files.
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jpe", ".jfif", ".avif", ".jp2")
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 #: Rows of a Parquet file that are in memory at once.
 _ROWS = 256
@@ -89,7 +90,7 @@ def _in_folder(system: fsspec.AbstractFileSystem, path: str) -> list[str]:
     ):
         if group:
             return group
-    return [p for p in files if p.lower().endswith(_PICTURES)]
+    return [p for p in files if p.lower().endswith(PICTURES)]
 
 
 def members(place: Place, held: bool = False) -> Iterator[Member | str]:
@@ -101,7 +102,7 @@ def members(place: Place, held: bool = False) -> Iterator[Member | str]:
     """
     name = place.path.lower()
     try:
-        if name.endswith(_PICTURES):
+        if name.endswith(PICTURES):
             yield _of_file(place)
         elif name.endswith(".parquet"):
             yield from _of_pack(place)
@@ -148,7 +149,7 @@ def _of_tar(place: Place, held: bool) -> Iterator[Member]:
             if content is None:
                 continue
             inner = PurePosixPath(info.name)
-            if inner.suffix.lower() in _PICTURES:
+            if inner.suffix.lower() in PICTURES:
                 yield Member(
                     f"{place.path}:{info.name}", content.read(), PurePosixPath(place.path).stem, inner.parent.name
                 )
