@@ -27,8 +27,6 @@ from tintype.weights import sha256_of
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 
-embedded = pytest.mark.skipif("features" not in CARDS, reason="Tintype's own features are not in this package yet")
-
 
 def gaussian(points):
     """Of points (N, D), or numbers (N,)."""
@@ -177,7 +175,6 @@ def test_files_that_are_none(tmp_path):
 
 @pytest.mark.skipif(not (SHARED / "judge").is_dir(), reason="the judge (../shared/judge) is not here")
 def test_the_judge_becomes_such_a_file(tmp_path, photographs):
-    pytest.importorskip("tflite")
     spec = importlib.util.spec_from_file_location("judge", ROOT / "benchmarks" / "judge.py")
     judge = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(judge)
@@ -282,7 +279,6 @@ def test_a_distance_is_a_column_of_a_report(lpips, photographs):
     assert measure.of(View(b), View(a)) == lpips(b, a) > 0
 
 
-@embedded
 def test_own_distance(photographs):
     distance = distance_of("features")
     check_distance(distance, photographs[1])
@@ -291,7 +287,6 @@ def test_own_distance(photographs):
         assert distance(grey(rgb), rgb) > 2 * distance(jpeg(rgb), rgb)
 
 
-@embedded
 def test_own_features_see_that_colour_is_gone(photographs):
     features = features_of("features")
     assert "tintype" in features.title.lower()

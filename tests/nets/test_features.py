@@ -55,7 +55,6 @@ def test_damage_and_other_networks_are_refused(tmp_path):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.skipif("features" not in CARDS, reason="Tintype's own features are not in this package yet")
 def test_the_embedded_weights_have_learned():
     net = load(verified(CARDS["features"]))
     assert CARDS["features"].parameters == sum(p.numel() for p in net.parameters())

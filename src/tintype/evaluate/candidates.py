@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def candidate(text: str) -> Candidate:
 
     WHAT is a method's name, a path ending in .onnx, `welsh:PICTURES`, the folder of a run, or a folder of results.
     """
-    label, what = parted(text)
+    label, what = _parted(text)
     at = re.fullmatch(r"(.+)@(\w+)", what)
     decode: Decode = "annealed"
     if at and not os.path.lexists(what):
@@ -81,7 +81,7 @@ def candidate(text: str) -> Candidate:
 
 def results_in(text: str) -> Candidate:
     """The folder of results that `[LABEL=]FOLDER` says, whatever method has that name. Raises UsageError where there is none."""
-    label, what = parted(text)
+    label, what = _parted(text)
     if not Path(what).is_dir():
         raise UsageError(f"{text}: there is no such folder; evaluate compares methods")
     return Candidate(
@@ -112,17 +112,16 @@ def _fingerprint(what: str, kind: Kind) -> str:
     return hashlib.sha256(repr(found).encode(errors="backslashreplace")).hexdigest()
 
 
-def parted(text: str) -> tuple[str, str]:
+def _parted(text: str) -> tuple[str, str]:
     """The label in front of "=", or "", and the rest. A path that is there is one as a whole."""
     label, sign, rest = text.partition("=")
     return (label.strip(), rest) if sign and label.strip() and not os.path.lexists(text) else ("", text)
 
 
 def _decode(text: str, name: str) -> Decode:
-    for known in get_args(Decode):
-        if known == name:
-            return known  # type: ignore[no-any-return]
-    raise UsageError(f"{text}: unknown decode {name}; {suggestion(name, get_args(Decode))}")
+    if name not in get_args(Decode):
+        raise UsageError(f"{text}: unknown decode {name}; {suggestion(name, get_args(Decode))}")
+    return cast(Decode, name)
 
 
 def _kind(what: str) -> Kind:
