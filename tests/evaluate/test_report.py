@@ -273,8 +273,9 @@ def test_grey_and_broken_originals_are_named(tintype: Command, originals: Path, 
         Image.fromarray(photographs.coffee()[k : k + 40, 100:140]).save(many / f"{k}.png")
     Image.fromarray(photographs.camera()[:64, :64]).convert("RGB").save(many / "old.png")
     (many / "broken.png").write_bytes((many / "0.png").read_bytes()[:300])
-    done = tintype("evaluate", "wash", "--data", many, "-o", "out", "--json", "-q", *OURS)
+    done = tintype("evaluate", "wash", "--data", many, "-o", "out", "--json", *OURS)
     assert done.returncode == 0, done.stderr
+    assert "grey or nearly so: 1 of 121" in done.stderr and "not coloured: 1;" in done.stderr
     told = json.loads(done.stdout)
     assert told["grey_originals"] == [str(many / "old.png")]
     assert len(told["failures"]) == 1 and "broken.png" in told["failures"][0][0]

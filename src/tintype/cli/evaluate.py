@@ -157,5 +157,11 @@ def _tell(judged: Table, out: Path, as_json: bool, quiet: bool) -> None:
         names = judged.results.plan.names
         # A terminal is narrow and knows no line breaks in a head: methods become columns.
         table([("", *names), *((column.title, *column.texts) for column in columns)])
-    if not quiet:
-        say(f"report: {out / 'report.html'}")
+    if quiet:
+        return
+    found = judged.results
+    if grey := int(found.grey.sum()):
+        say(f"originals that are grey or nearly so: {grey} of {len(found.names)}; measures of colour leave them out")
+    if found.failures:
+        say(f"not read, or not coloured: {len(found.failures)}; the report names them")
+    say(f"report: {out / 'report.html'}")
