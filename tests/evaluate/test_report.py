@@ -26,6 +26,7 @@ from tintype.evaluate.measuring import Part
 from tintype.evaluate.metrics import Stream, View
 from tintype.methods.method import Options
 from tintype.picture.color import luma_of
+from tintype.weights import sha256_of
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -156,6 +157,11 @@ def test_a_run_is_judged_by_its_best_network(tintype: Command, originals: Path, 
     assert done.returncode == 0, done.stderr
     errors = {one["name"]: one["ab_rmse_all_pixels"] for one in json.loads(done.stdout)["candidates"]}
     assert errors["run"] == errors["file"] != errors["grey"]
+    # Exported anew, to other bytes: it is the checkpoint that says whether it is the same evaluation.
+    again = tintype("evaluate", "run", "file=run.onnx", "--data", originals, "-o", "out", "-q", *OURS)
+    assert again.returncode == 0, again.stderr
+    best = sha256_of(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert json.loads(done.stdout)["plan"]["candidates"][1]["sha256"] == best
 
 
 def test_any_number_of_processes_gives_the_same(tintype: Command, originals: Path, tmp_path: Path) -> None:

@@ -107,8 +107,9 @@ def _fingerprint(what: str, kind: Kind) -> str:
     elif kind == "folder":
         files = sorted(p for p in Path(what).rglob("*") if p.suffix.lower() in PICTURES)
         found = [[str(p), f"{p.stat().st_size} {p.stat().st_mtime_ns}"] for p in files if p.is_file()]
-    else:  # a run is exported first, and the file's sum taken
-        return ""
+    else:  # not the exported file's: two exports of one checkpoint differ in their bytes
+        checkpoints = (Path(what) / "checkpoints" / "best.ckpt", Path(what) / "checkpoint.pt")
+        return next((sha256_of(path) for path in checkpoints if path.is_file()), "")
     return hashlib.sha256(repr(found).encode(errors="backslashreplace")).hexdigest()
 
 
@@ -168,7 +169,7 @@ def exported(one: Candidate, folder: Path) -> Candidate:
     else:
         trained, about = export.of_run(run)
         export.export_colors(trained, path, about)
-    return Candidate(one.name, str(path), "method", one.decode, sha256_of(path))
+    return Candidate(one.name, str(path), "method", one.decode, one.sha256)
 
 
 def colour_of(one: Candidate, seed: int, threads: int | None) -> Colour:
