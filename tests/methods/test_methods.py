@@ -61,7 +61,7 @@ def test_decodes_of_tint_mean_what_they_say():
         return tint.chroma(luma(), Hints(), Options(**options))
 
     mode, warm = spread(decode="mode"), spread(temperature=9.0)
-    far = [np.linalg.norm(spread(temperature=t) / tint._gain - mode, axis=-1).mean() for t in (1.0, 0.5, 0.1)]
+    far = [np.linalg.norm(spread(temperature=t) / tint.gain - mode, axis=-1).mean() for t in (1.0, 0.5, 0.1)]
     assert far[0] > far[1] > far[2], "the colder, the nearer to the mode"
     assert warm.std((0, 1)).max() < spread().std((0, 1)).max(), "a hot distribution is the same everywhere"
     one, same, other = (spread(decode="sample", seed=1, variant=v) for v in (0, 0, 1))

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tintype.methods import build
+
 TINY = "system: koala\nnet: {width: 0.05}\nphases: [{epochs: %d, size: 32, batch: 16}]\n"
 
 
@@ -66,6 +68,8 @@ def test_a_run_and_an_export_say_nothing_but_our_own_lines(folder, tintype, tmp_
     assert len(lines) == 2 and all(re.fullmatch(expected.format(k + 1), line) for k, line in enumerate(lines)), lines
     done = tintype("export", "run", "-o", "k.onnx")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and (tmp_path / "k.onnx").exists()
+    done = tintype("export", "k.onnx", "-o", "i.onnx", "--int8", folder, "--gain", "1.5")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and build(str(tmp_path / "i.onnx")).gain == 1.5
     done = tintype("train", "k.yaml", "--data", folder, "-o", "run", "--epochs", "3")
     assert done.returncode == 0 and re.fullmatch(expected.format(3).replace("of 2", "of 3"), done.stderr.strip())
 

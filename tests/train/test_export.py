@@ -139,3 +139,43 @@ def test_eight_bits_stay_near_the_float_network(tmp_path):
     assert one.rules == other.rules
     expected, got = (m.chroma(luma, Hints(), Options(decode="mean")) for m in (one, other))
     assert 0 < np.abs(got - expected).max() < 0.15 * np.abs(expected).max()
+
+
+def test_a_file_can_be_exported_again(tmp_path):
+    """As it is, stored or calibrated in another way, or in 8 bits."""
+    (tmp_path / "x.yaml").write_text("system: koala\nnet: {width: 0.25}\nphases: [{epochs: 1, size: 64, batch: 8}]")
+    chosen = config.read(tmp_path / "x.yaml")
+    net = systems.network(chosen).eval()
+    about = export.about(chosen, net)
+    whole, half, other, wide = (tmp_path / f"{name}.onnx" for name in ("whole", "half", "other", "wide"))
+    export.export_colors(net, whole, about, half=False)
+    export.export_colors(net, half, about)
+    export.export_file(whole, other, {})
+    assert other.read_bytes() == half.read_bytes() and half.stat().st_size < 0.6 * whole.stat().st_size
+    export.export_file(half, wide, {"gain": "1.25", "longest": "96"}, half=False)
+    assert wide.stat().st_size == pytest.approx(whole.stat().st_size, rel=0.02)
+    luma = np.random.default_rng(0).random((64, 64), np.float32)
+    one, two = (Colorizer(str(path)).method for path in (half, wide))
+    assert np.abs(one.answer(luma)["mean"] - two.answer(luma)["mean"]).max() < 1e-5
+    assert (two.gain, two.rules.longest, two.temperature) == (1.25, 96, one.temperature)
+
+    Image.fromarray(photographs.coffee()).save(tmp_path / "coffee.png")
+    quantize.to_int8(wide, other, [str(tmp_path / "coffee.png")])
+    assert Colorizer(str(other)).method.gain == 1.25
+    with pytest.raises(UsageError, match=r"other\.onnx: computes in 8 bits already"):
+        export.export_file(other, tmp_path / "again.onnx", {})
+
+
+def test_files_that_can_not_be_exported_again(tmp_path):
+    (tmp_path / "x.yaml").write_text("system: autoencoder\nnet: {width: 0.1, code: 8}\nphases: [{epochs: 1, size: 32, batch: 8}]")  # fmt: skip
+    chosen = config.read(tmp_path / "x.yaml")
+    net = systems.network(chosen).eval()
+    export.export_colors(net, tmp_path / "fixed.onnx", export.about(chosen, net))
+    with pytest.raises(UsageError, match=r"fixed\.onnx: takes pictures of 32 x 32 pixels, no other"):
+        export.export_file(tmp_path / "fixed.onnx", tmp_path / "x.onnx", {"longest": "64"})
+    with pytest.raises(ModelError, match=r"no file .*missing\.onnx"):
+        export.export_file(tmp_path / "missing.onnx", tmp_path / "x.onnx", {})
+    (tmp_path / "text.onnx").write_text("no network")
+    with pytest.raises(ModelError, match=r"text\.onnx can't be loaded"):
+        export.export_file(tmp_path / "text.onnx", tmp_path / "x.onnx", {})
+    assert not (tmp_path / "x.onnx").exists()

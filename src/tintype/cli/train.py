@@ -110,33 +110,44 @@ def _config(what: str) -> Path:
 
 def export(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run, or a released colorizer: eccv16, siggraph17.")
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="Folder of a run, an ONNX file that this command wrote, or a released colorizer: eccv16, siggraph17.",
+        ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The ONNX file.")],
     longest: Annotated[
         int, typer.Option(help="Longest side of what the network sees, in pixels. [default: the run's]")
     ] = 0,
     temperature: Annotated[float, typer.Option(help="Of the annealed decode. [default: the system's]")] = 0.0,
-    gain: Annotated[float, typer.Option(help="Of the annealed decode: multiplies its chroma.")] = 1.0,
+    gain: Annotated[
+        float, typer.Option(help="Of the annealed decode: multiplies its chroma. [default: 1; of a file, its own]")
+    ] = 0.0,
     half: Annotated[bool, typer.Option(help="Store large weights as float16.")] = True,
     int8: Annotated[
         list[str] | None,
         typer.Option(metavar="PICTURES", help="Compute in 8 bits, calibrated on these (as --data of train)."),
     ] = None,
 ) -> None:
-    """Write a run's best network (averaged weights, where it keeps them), or a released colorizer, as one self-contained ONNX file."""
+    """Write a run's best network (averaged weights, where it keeps them), or a released colorizer, as one self-contained ONNX file.
+
+    Of an ONNX file: the same network again, stored or calibrated in another way.
+    """
     need("export")
     from tintype.train import config
     from tintype.train import export as exporting
 
+    chosen = {k: str(v) for k, v in (("longest", longest), ("temperature", temperature), ("gain", gain)) if v}
     if run.is_dir() and config.system_of(run / "config.yaml") == "tint":
         tint = exporting.load(run)
         write = partial(exporting.export, tint, names=["mean", "logits"])
-        about = exporting.about_tint(tint, longest or 256, temperature or 0.5, gain)
+        about = exporting.about_tint(tint, longest or 256, temperature or 0.5, gain or 1.0)
+    elif run.suffix == ".onnx" and not run.is_dir():
+        write, about = partial(exporting.export_file, run), chosen
     else:
         net, about = exporting.of_run(run) if run.is_dir() else exporting.of_weights(str(run))
-        chosen = {"longest": longest, "temperature": temperature, "gain": gain}
-        about |= {k: str(v) for k, v in chosen.items() if v}
+        about |= chosen
         write = partial(exporting.export_colors, net)
     if not int8:
         write(path=out, about=about, half=half)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -32,6 +33,8 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CO
 
 #: Told after each part: pictures done, and all.
 Step = Callable[[int, int], None]
+#: Done in a process: the pictures of some numbers, into a file of numpy's (.npz), whole or not at all.
+Work = Callable[[tuple[int, ...], Path], None]
 
 
 @contextmanager
@@ -69,16 +72,24 @@ def measure(plan: Plan, folder: Path, processes: int, step: Step) -> list[Path]:
     numbers = range(total) if chosen is None else sorted(chosen)
     if not numbers:
         raise UsageError(f"{', '.join(plan.data)}: holds no picture")
+    return in_parts(partial(_measure, plan), numbers, folder, processes, step)
+
+
+def in_parts(work: Work, numbers: Sequence[int], folder: Path, processes: int, step: Step) -> list[Path]:
+    """Do `work` on pictures of rising `numbers`, a part at a time; the files of the parts, in order. Those that are there are not done again.
+
+    Raises TintypeError where a process dies.
+    """
     paths: list[Path] = []
     done = 0
-    for path, pictures in _parts(plan, numbers, folder, processes):
+    for path, pictures in _parts(work, numbers, folder, processes):
         paths.append(path)
         done += pictures
         step(done, len(numbers))
     return paths
 
 
-def _parts(plan: Plan, numbers: Sequence[int], folder: Path, processes: int) -> Iterator[tuple[Path, int]]:
+def _parts(work: Work, numbers: Sequence[int], folder: Path, processes: int) -> Iterator[tuple[Path, int]]:
     """Each part's file, once it is there, and how many pictures it has, in order. A few are under way at a time.
 
     Processes are sent numbers and read the pictures themselves: what is larger than a pipe's buffer would keep this
@@ -94,7 +105,7 @@ def _parts(plan: Plan, numbers: Sequence[int], folder: Path, processes: int) -> 
         try:
             for number, chunk in chunks:
                 path = folder / "parts" / f"{number:06d}.npz"
-                task = None if is_zipfile(path) else pool.submit(_measure, plan, tuple(chunk), path)
+                task = None if is_zipfile(path) else pool.submit(work, tuple(chunk), path)
                 under_way.append((path, len(chunk), task))
                 if len(under_way) >= _AHEAD * processes:
                     yield _finished(*under_way.popleft())

@@ -40,7 +40,11 @@ def devices() -> list[str]:
 
 
 class Neural:
-    """A network as a method. `device` is "cpu", "cuda" or "auto" (the best there is); `threads` None means all cores."""
+    """A network as a method. `device` is "cpu", "cuda" or "auto" (the best there is); `threads` None means all cores.
+
+    `space` is that of its colours, `centres` (K, 2) its classes there, `stride` how many pixels of what it sees a place of
+    its outputs stands for, along a side; `temperature` and `gain` are those of the default decode.
+    """
 
     def __init__(self, card: Card, path: Path, device: str = "auto", threads: int | None = None) -> None:
         self.device = devices()[0] if device == "auto" else device
@@ -62,10 +66,11 @@ class Neural:
             self._session = ort.InferenceSession(path, settings, providers=[_PROVIDERS[self.device]])
             about = self._session.get_modelmeta().custom_metadata_map
             self._outputs = [o.name for o in self._session.get_outputs()]
-            self._centres = np.array(json.loads(about["centres"]), np.float32)
-            self._unit = _UNITS[about["space"]]
-            self._multiple, self._stride = int(about["multiple"]), int(about["stride"])
-            self._temperature, self._gain = float(about["temperature"]), float(about["gain"])
+            self.centres = np.array(json.loads(about["centres"]), np.float32)
+            self.space = about["space"]
+            self._unit = _UNITS[self.space]
+            self._multiple, self.stride = int(about["multiple"]), int(about["stride"])
+            self.temperature, self.gain = float(about["temperature"]), float(about["gain"])
             self.rules = InputRules(longest=int(about["longest"]), square=about["square"] == "1")
         except KeyError as error:
             raise ModelError(
@@ -78,12 +83,19 @@ class Neural:
     def chroma(self, luma: Float, hints: Hints, options: Options) -> Float:
         """See Method."""
         refuse_hints(self.name, hints)
-        (h, w), s = luma.shape, self._stride
+        return self.decoded(self.answer(luma), luma, options)
+
+    def answer(self, luma: Float) -> dict[str, Float]:
+        """The network's outputs for luma (h, w) by their names, (h/s, w/s, channels) each, sides rounded up."""
+        (h, w), s = luma.shape, self.stride
         answers = self._session.run(self._outputs, {"luma": self.padded(luma)})
         keep = (slice(0, -(-h // s)), slice(0, -(-w // s)))
-        named = {k: a[0].transpose(1, 2, 0)[keep] for k, a in zip(self._outputs, answers, strict=True)}
-        logits = named.get("logits")
-        mean = named["mean"] if "mean" in named else self._expected(named["logits"])
+        return {k: a[0].transpose(1, 2, 0)[keep] for k, a in zip(self._outputs, answers, strict=True)}
+
+    def decoded(self, answer: dict[str, Float], luma: Float, options: Options) -> Float:
+        """Chroma (h/s, w/s, 2) as `chroma` gives it, of the network's `answer` to luma (h, w)."""
+        logits = answer.get("logits")
+        mean = answer["mean"] if "mean" in answer else self._expected(answer["logits"])
         color = mean if logits is None or options.decode == "mean" else self._decode(mean, logits, options)
         if self._unit == 1:
             return np.ascontiguousarray(color)
@@ -104,22 +116,22 @@ class Neural:
         taste for the whole picture, so that one thing gets one colour.
         """
         if options.decode == "mode":
-            likeliest: Float = self._centres[logits.argmax(-1)]
+            likeliest: Float = self.centres[logits.argmax(-1)]
             return likeliest
         sharper = logits if options.decode == "annealed" else logits + np.float32(TASTE_STRENGTH) * self._taste(options)
-        sharper = np.asarray(sharper / (options.temperature or self._temperature), np.float32)
+        sharper = np.asarray(sharper / (options.temperature or self.temperature), np.float32)
         moved = self._expected(sharper) - self._expected(logits)
-        return np.asarray((mean + moved) * np.float32(self._gain), np.float32)
+        return np.asarray((mean + moved) * np.float32(self.gain), np.float32)
 
     def _expected(self, logits: Float) -> Float:
         """The mean colour (h, w, 2) of a distribution over classes (h, w, K)."""
         weights = np.exp(logits - logits.max(-1, keepdims=True))
-        expected: Float = weights @ self._centres / weights.sum(-1, keepdims=True)
+        expected: Float = weights @ self.centres / weights.sum(-1, keepdims=True)
         return expected
 
     def _taste(self, options: Options) -> Float:
         """One preference per class (K,), unit variance, smooth over the plane of colours: a draw of a Gaussian process."""
         rng = np.random.default_rng([options.seed, options.variant])
-        apart = ((self._centres[:, None] - self._centres[None]) ** 2).sum(-1)
+        apart = ((self.centres[:, None] - self.centres[None]) ** 2).sum(-1)
         kernel = np.exp(-apart.astype(np.float64) / (2 * (TASTE_WIDTH * self._unit) ** 2)) + 1e-6 * np.eye(len(apart))
         return (np.linalg.cholesky(kernel) @ rng.standard_normal(len(apart))).astype(np.float32)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tintype.errors import UsageError
-from tintype.methods import ab_classes
+from tintype.methods import ab_classes, build
 from tintype.nets import public
 from tintype.nets.plain import Plain
 from tintype.nets.tint import Tint
@@ -56,6 +56,25 @@ def export_colors(net: nn.Module, path: Path, about: Mapping[str, str], half: bo
     export(Colors(net).eval(), path, [name], about, half, size)
 
 
+def export_file(file: Path, path: Path, about: Mapping[str, str], half: bool = True) -> None:
+    """Write the network in the ONNX file `file` to `path`, as it is but for what `about` says of it anew and how its large weights are stored.
+
+    Raises ModelError where it is no colorizer, UsageError where it computes in 8 bits already, or takes pictures of
+    another size than about["longest"] only.
+    """
+    build(str(file), "cpu")
+    model = onnx.load(file)
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        raise UsageError(f"{file}: computes in 8 bits already; name the file that it was made of")
+    size = str(model.graph.input[0].type.tensor_type.shape.dim[-1].dim_value)  # 0: any
+    if size != "0" and about.get("longest", size) != size:
+        raise UsageError(f"{file}: takes pictures of {size} x {size} pixels, no other longest side")
+    widen(model)
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    del model.metadata_props[:]
+    _write(model, path, known | dict(about), half)
+
+
 def about_tint(net: Tint, longest: int, temperature: float, gain: float) -> dict[str, str]:
     """What the file of our own network says of it."""
     return {
@@ -91,6 +110,15 @@ def halve(model: onnx.ModelProto) -> None:
             casts.append(onnx.helper.make_node("Cast", [name + ".half"], [name], to=onnx.TensorProto.FLOAT))
     for cast in reversed(casts):
         model.graph.node.insert(0, cast)
+
+
+def widen(model: onnx.ModelProto) -> None:
+    """Undo `halve`: all weights are float32 again, without what the rounding took from them."""
+    halves = {t.name: t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
+    for node in [n for n in model.graph.node if n.op_type == "Cast" and n.input[0] in halves]:
+        tensor = halves[node.input[0]]
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), node.output[0]))
+        model.graph.node.remove(node)
 
 
 def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
@@ -204,6 +232,11 @@ def export(
         del node.metadata_props[:]
     for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
         del value.metadata_props[:]
+    _write(model, path, about, half)
+
+
+def _write(model: onnx.ModelProto, path: Path, about: Mapping[str, str], half: bool) -> None:
+    """The file, with `about` as its metadata."""
     if half:
         halve(model)
     for key, value in about.items():
