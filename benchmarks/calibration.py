@@ -9,8 +9,8 @@ once; its answers (about 2 MB a picture) lie in a temporary folder while the com
    x of the probability, the likeliest first, must hold x of the truths, for every x; what is printed is the largest
    difference. The temperature is the one with the least negative log likelihood on the one half of the pictures,
    and what it is worth is measured on the other half.
-2. The decode `annealed`, through the whole pipeline, at each temperature with some gains, and then with the gain that is found
-   to meet the originals' mean colourfulness.
+2. The decode `annealed`, through the whole pipeline, at each temperature and power with some gains, and then with the gain that
+   is found to meet the originals' mean colourfulness. "Greys coloured" are pixels whose true chroma is below 3 and that got more than 12.
 3. Strength: how straight the line is from no colour to the colour as predicted.
 """
 
@@ -28,6 +28,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from robustness import COLOURED, NEUTRAL
 
 from tintype.cli.report import counted, say
 from tintype.cli.run import cores_here
@@ -60,8 +61,23 @@ def _at_the_edge(result: View, original: View) -> float:
     return float((((result.rgb == 0) | (result.rgb == 255)).any(-1) & free).mean())
 
 
-EDGE = Measure("edge", "at the gamut's edge", "share", "lower", "pixels with a channel at its end", _at_the_edge)
-FIGURES = {name: MEASURES[name] for name in ("ab_rmse", "colourfulness", "colourfulness_difference")} | {"edge": EDGE}
+def _greys(result: View, original: View) -> float:
+    """Share of pixels that are neutral in the original."""
+    return float((original.chroma < NEUTRAL).mean())
+
+
+def _greys_coloured(result: View, original: View) -> float:
+    """Share of pixels that are neutral in the original and got colour."""
+    return float(((original.chroma < NEUTRAL) & (result.chroma > COLOURED)).mean())
+
+
+OWN = (
+    Measure("edge", "at the gamut's edge", "share", "lower", "pixels with a channel at its end", _at_the_edge),
+    Measure("greys", "greys", "share", "original", "neutral pixels", _greys),
+    Measure("greys_coloured", "greys coloured", "share", "lower", "neutral pixels that got colour", _greys_coloured),
+)
+FIGURES = {name: MEASURES[name] for name in ("ab_rmse", "colourfulness", "colourfulness_difference")}
+FIGURES |= {measure.name: measure for measure in OWN}
 
 
 class Once:
@@ -151,6 +167,7 @@ class Setting:
     """Of the decode and what follows it."""
 
     temperature: float
+    power: float
     gain: float
     strength: float = 1.0
 
@@ -202,15 +219,15 @@ class Trial:
     def measure(self, settings: Sequence[Setting]) -> None:
         """All pictures with each setting that is new."""
         new = [one for one in dict.fromkeys(settings) if one not in self.found]
-        streams, own = [Stream(FIGURES) for _ in new], self.network.gain
+        streams, own = [Stream(FIGURES) for _ in new], (self.network.gain, self.network.power)
         for number, original in self.counted(f"coloured in {len(new)} ways"):
             assert not isinstance(original, str)
             colorizer, luma = Colorizer(self.once(number)), luma_of(original.rgb)
             for setting, figures in zip(new, streams, strict=True):
-                self.network.gain = setting.gain  # as a file would have it that was exported with this gain
+                self.network.gain, self.network.power = setting.gain, setting.power  # as a file's that was exported so
                 options = Options(temperature=setting.temperature, strength=setting.strength)
                 figures.update(View(colorizer.colorize_array(luma, options=options)), original)
-        self.network.gain = own
+        self.network.gain, self.network.power = own
         self.found |= dict(zip(new, streams, strict=True))
 
     @property
@@ -226,40 +243,42 @@ class Trial:
         """ab RMSE over all pixels against grey's: -0.2 is a fifth less."""
         return self.found[setting].compute()["pooled_ab_rmse"] / self.grey.compute()["pooled_ab_rmse"] - 1
 
-    def nearest(self, temperature: float) -> list[Setting]:
-        """What was tried at a temperature, the nearest to the originals' colourfulness first."""
-        tried = [one for one in self.found if (one.temperature, one.strength) == (temperature, 1)]
+    def nearest(self, temperature: float, power: float) -> list[Setting]:
+        """What was tried at a temperature and power, the nearest to the originals' colourfulness first."""
+        tried = [one for one in self.found if (one.temperature, one.power, one.strength) == (temperature, power, 1)]
         return sorted(tried, key=lambda one: abs(self.off(one)))
 
-    def meet(self, temperatures: Sequence[float]) -> None:
-        """Look for the gain at each temperature that meets the originals' mean colourfulness, along the line through the two nearest."""
+    def meet(self, shapes: Sequence[tuple[float, float]]) -> None:
+        """Look for the gain at each temperature and power that meets the originals' mean colourfulness, along the line through the two nearest."""
         for _ in range(ROUNDS):
             new = []
-            for temperature in temperatures:
-                one, other = self.nearest(temperature)[:2]
+            for shape in shapes:
+                one, other = self.nearest(*shape)[:2]
                 rise = self.off(one) - self.off(other)
                 if abs(self.off(one)) >= MET and rise:
                     gain = one.gain - self.off(one) * (one.gain - other.gain) / rise
-                    new.append(Setting(temperature, round(min(max(gain, 0.0), 10.0), 2)))
+                    new.append(Setting(*shape, round(min(max(gain, 0.0), 10.0), 2)))
             if not set(new) - set(self.found):
                 return
             self.measure(new)
 
 
-def tell_decode(trial: Trial, temperatures: Sequence[float], gains: Sequence[float]) -> None:
+def tell_decode(trial: Trial, temperatures: Sequence[float], powers: Sequence[float], gains: Sequence[float]) -> None:
     """The second table, and which setting is best."""
-    trial.measure([Setting(t, g) for t in temperatures for g in gains])
-    trial.meet(temperatures)
+    shapes = [(t, p) for t in temperatures for p in powers]
+    trial.measure([Setting(*shape, g) for shape in shapes for g in gains])
+    trial.meet(shapes)
     grey = trial.grey.compute()["pooled_ab_rmse"]
     print(f"\nThe originals' mean colourfulness is {trial.wanted:.2f}; grey's ab RMSE over all pixels {grey:.2f}.")
     print(
-        "| temperature | gain | colourfulness | less the originals' | ab RMSE | against grey |\n|---|---|---|---|---|---|"
+        "| temperature | power | gain | colourfulness | less the originals' | ab RMSE | against grey | greys coloured |\n|---|---|---|---|---|---|---|---|"
     )
     for one in sorted(trial.found):
         told = trial.found[one].compute()
         print(
-            f"| {one.temperature:g} | {one.gain:g} | {told['colourfulness']:.2f} | {trial.off(one):+.2f} "
-            f"| {told['pooled_ab_rmse']:.2f} | {100 * trial.against_grey(one):+.1f} % |"
+            f"| {one.temperature:g} | {one.power:g} | {one.gain:g} | {told['colourfulness']:.2f} | {trial.off(one):+.2f} "
+            f"| {told['pooled_ab_rmse']:.2f} | {100 * trial.against_grey(one):+.1f} % "
+            f"| {100 * told['greys_coloured'] / max(told['greys'], 1e-9):.1f} % |"
         )
     met = [one for one in trial.found if abs(trial.off(one)) < MET]
     if not met:
@@ -269,7 +288,7 @@ def tell_decode(trial: Trial, temperatures: Sequence[float], gains: Sequence[flo
         return
     best = min(met, key=trial.against_grey)
     print(
-        f"Of those within {MET} of the originals' mean colourfulness, temperature {best.temperature:g} and gain {best.gain:g} "
+        f"Of those within {MET} of the originals' mean colourfulness, temperature {best.temperature:g}, power {best.power:g} and gain {best.gain:g} "
         f"have the lowest ab RMSE, {100 * trial.against_grey(best):+.1f} % against grey."
     )
     if best.temperature in (min(temperatures), max(temperatures)):
@@ -278,12 +297,12 @@ def tell_decode(trial: Trial, temperatures: Sequence[float], gains: Sequence[flo
 
 def tell_strength(trial: Trial) -> None:
     """The third table."""
-    own = (trial.network.temperature, trial.network.gain)
+    own = (trial.network.temperature, trial.network.power, trial.network.gain)
     settings = [Setting(*own, strength) for strength in STRENGTHS]
     trial.measure(settings)
     told = [trial.found[one].compute() for one in settings]
     colourful = {s: figures["colourfulness"] for s, figures in zip(STRENGTHS, told, strict=True)}
-    print(f"\nStrength, at the network's own temperature {own[0]:g} and gain {own[1]:g}:")
+    print(f"\nStrength, at the network's own temperature {own[0]:g}, power {own[1]:g} and gain {own[2]:g}:")
     print("| strength | colourfulness | on the line through 0 and 1 | at the gamut's edge |\n|---|---|---|---|")
     for strength, figures in zip(STRENGTHS, told, strict=True):
         print(
@@ -320,10 +339,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--short", type=int, default=0, help="short side in pixels at most; 0: their own size")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.4, 0.5, 0.7, 1.0, 1.4])
+    parser.add_argument("--powers", type=float, nargs="+", default=[1.0, 1.5, 2.0])
     parser.add_argument("--gains", type=float, nargs="+", default=[1.0, 1.5, 2.0, 2.5])
     args = parser.parse_args()
-    if len(set(args.gains)) < 2 or min(args.gains) < 0 or min(args.temperatures) <= 0 or max(args.temperatures) > 10:
-        raise UsageError("expected two gains or more, from 0 up, and temperatures above 0 and up to 10")
+    if (
+        len(set(args.gains)) < 2
+        or min(args.gains) < 0
+        or min(*args.temperatures, *args.powers) <= 0
+        or max(args.temperatures) > 10
+    ):
+        raise UsageError("expected two gains or more, from 0 up, temperatures above 0 and up to 10, and powers above 0")
     if args.seed < 0:
         raise UsageError(f"--seed is {args.seed}; expected 0 or more")
     known = Figure().canvas.get_supported_filetypes()
@@ -342,7 +367,7 @@ def main() -> None:
         if unread:
             say(f"the first that can't be read: {unread[0]}")
         tell_honesty(cells, args.seed, args.out)
-        tell_decode(trial, args.temperatures, args.gains)
+        tell_decode(trial, args.temperatures, args.powers, args.gains)
         tell_strength(trial)
 
 

@@ -4,7 +4,7 @@ METHOD is a name, an ONNX file or the folder of a run. DATA holds photos/val.par
 from training; together they are "val") and photos/val-other.parquet (sources in no training file: "other"). Prints two Markdown
 tables, writes them to FOLDER/figures.md, and leaves the reports of the evaluations beside it. The same command goes on where a
 killed one stopped. Pictures are judged at their own size (at most 320 pixels), their luma is kept, and intervals are of 95 %
-over pictures. judge.py makes both networks: judge.ts for Fréchet distances, classifier.ts (--classes) for what is recognized.
+over pictures. judge.py makes both networks: judge.ts for Fréchet distances, classifier.ts (--gives classes) for what is recognized.
 
 --source NAME takes only the pictures whose column `source` is NAME: the figures of a network that was trained without it.
 """

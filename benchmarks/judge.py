@@ -1,10 +1,11 @@
-"""A network for `tintype evaluate` from a quantized TFLite file: python benchmarks/judge.py JUDGE_FOLDER TEACHER_FOLDER -o judge.ts [--classes]
+"""A network for `tintype evaluate` or `train` from a quantized TFLite file: python benchmarks/judge.py FOLDER READER_FOLDER -o judge.ts [--gives features|classes|maps]
 
-JUDGE_FOLDER holds MobileNet v2 as a .tflite, TEACHER_FOLDER the module tflite_to_torch.py that reads such files (it needs
-`pip install tflite`). The TorchScript file that comes out maps RGB (N, 3, 224, 224) in [0, 1] to the pooled features
-(N, 1280) before the classifier; it gives what the module gives, or none is written. Its Fréchet distances are those of
-MobileNet v2's features: neither FID nor comparable with published figures. With --classes it maps to the scores of the
-classes (N, 1001) instead: what the whole network takes the pictures for, for benchmarks/figures.py.
+FOLDER holds a MobileNet as a .tflite, READER_FOLDER the module tflite_to_torch.py that reads such files (it needs
+`pip install tflite`). The TorchScript file that comes out maps RGB in [0, 1] to what the module gives, or none is written:
+- features: (N, 3, 224, 224) to the pooled features (N, D) before the classifier. Their Fréchet distances are those of this
+  network's features: neither FID nor comparable with published figures.
+- classes: the same to the scores of the classes (N, C): what the network takes the pictures for, for benchmarks/figures.py.
+- maps: (N, 3, H, W), sides multiples of 32, to its last maps at 1/4, 1/8, 1/16 and 1/32: a --teacher for `tintype train`.
 """
 
 from __future__ import annotations
@@ -22,34 +23,41 @@ from tintype.errors import UsageError
 from tintype.picture.atomic import replacing
 
 SIDE = 224
+_SCALES = (4, 8, 16, 32)
 _POOLS = ("MEAN", "AVERAGE_POOL_2D")
 
 
 class Judge(nn.Module):
-    """What the converted network `net` has pooled, or says of the `classes`: what goes in is RGB in [0, 1], for it in [-1, 1]."""
+    """What the converted network `net` gives: what goes in is RGB in [0, 1], for it in [-1, 1]."""
 
-    def __init__(self, net: Any, classes: bool = False) -> None:
+    def __init__(self, net: Any, gives: str = "features") -> None:
         super().__init__()
-        self.net, self.classes = net, classes
+        self.net, self.gives = net, gives
         self.pooled = [step["name"] for step in net.steps if step["op"] in _POOLS][-1]
 
-    def forward(self, rgb: Tensor) -> Tensor:
-        """RGB (N, 3, 224, 224) in [0, 1] -> features (N, D), or the classes' scores (N, C)."""
+    def forward(self, rgb: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """RGB (N, 3, H, W) in [0, 1] -> features (N, D), scores (N, C) or four maps (N, C, H/4, W/4) to (N, C, H/32, W/32)."""
         seen: dict[str, Tensor] = {}
         scores: Tensor = self.net(rgb * 2 - 1, seen)
-        return (scores if self.classes else seen[self.pooled]).flatten(1)
+        if self.gives == "maps":  # of each size the last
+            return tuple(self._last(seen, rgb.shape[2] // scale) for scale in _SCALES)
+        return (scores if self.gives == "classes" else seen[self.pooled]).flatten(1)
+
+    def _last(self, seen: dict[str, Tensor], side: int) -> Tensor:
+        """The last map of that height."""
+        return [each for each in seen.values() if each.ndim == 4 and each.shape[2] == side][-1]
 
 
-def load(judge: Path, teacher: Path, classes: bool = False) -> Judge:
-    """The one .tflite of the folder `judge`, read by the module in the folder `teacher`. Raises UsageError where one is missing."""
-    files, module = sorted(judge.glob("*.tflite")), teacher / "tflite_to_torch.py"
+def load(folder: Path, reader: Path, gives: str = "features") -> Judge:
+    """The one .tflite of `folder`, read by the module in the folder `reader`. Raises UsageError where one is missing."""
+    files, module = sorted(folder.glob("*.tflite")), reader / "tflite_to_torch.py"
     if len(files) != 1 or not module.is_file():
-        raise UsageError(f"{judge}: expected one .tflite there, found {len(files)}, and {module}")
+        raise UsageError(f"{folder}: expected one .tflite there, found {len(files)}, and {module}")
     spec = importlib.util.spec_from_file_location(module.stem, module)
     assert spec and spec.loader
-    reader = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reader)
-    return Judge(reader.TFL(str(files[0])), classes).requires_grad_(False).eval()
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return Judge(made.TFL(str(files[0])), gives).requires_grad_(False).eval()
 
 
 @torch.inference_mode()
@@ -60,21 +68,28 @@ def traced(net: Judge) -> Any:
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of paddings, which hang on the size alone
         trace: Any = torch.jit.trace
         script = trace(net, torch.rand(2, 3, SIDE, SIDE, generator=generator))
-    for count in (1, 5):
-        rgb = torch.rand(count, 3, SIDE, SIDE, generator=generator)
-        if not torch.allclose(script(rgb), net(rgb), rtol=1e-4, atol=1e-5):
-            raise UsageError("the traced network gives other features")
+    for count, side in ((1, SIDE), (5, 96 if net.gives == "maps" else SIDE)):
+        rgb = torch.rand(count, 3, side, side, generator=generator)
+        if not all(
+            torch.allclose(*pair, rtol=1e-4, atol=1e-5)
+            for pair in zip(_each(script(rgb)), _each(net(rgb)), strict=True)
+        ):
+            raise UsageError("the traced network gives something else")
     return script
 
 
+def _each(answer: Any) -> tuple[Tensor, ...]:
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("judge", type=Path)
-    parser.add_argument("teacher", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("reader", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--classes", action="store_true", help="the classes' scores instead of the features")
+    parser.add_argument("--gives", choices=("features", "classes", "maps"), default="features")
     args = parser.parse_args()
-    net = load(args.judge, args.teacher, args.classes)
+    net = load(args.folder, args.reader, args.gives)
     script = traced(net)
     with replacing(args.out, overwrite=True) as part:
         torch.jit.save(script, part)

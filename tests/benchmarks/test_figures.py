@@ -194,7 +194,10 @@ def test_one_tint_is_steady_at_any_size(data: Path) -> None:
 def test_the_judge_names_what_it_sees(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "judge.py"), str(SHARED / "judge"), str(SHARED / "teacher")]
     done = subprocess.run(
-        [*command, "-o", str(tmp_path / "classes.ts"), "--classes"], capture_output=True, text=True, timeout=300
+        [*command, "-o", str(tmp_path / "classes.ts"), "--gives", "classes"],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     from tintype.evaluate.perceptual import features_of

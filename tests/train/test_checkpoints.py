@@ -16,8 +16,9 @@ KOALA = "system: koala\nnet: {width: 0.05}\nphases: [{epochs: %d, size: 32, batc
 RESIDUAL = "system: residual\nnet: {width: 0.05, output: ab}\nphases: [{epochs: 1, size: 32, batch: 16}]\n"
 TINT = dict(
     net="tint", seed=3, classes=8, topics=False, widths=[8, 8, 8, 8, 32], depths=[1, 1, 1, 1], up_depths=[1, 1, 1],
-    attention=1, ema=0.9, class_weight=0.15, topic_weight=0.0, teacher_weight=0.0, weight_decay=0.01, spoil=0.5, balance=0.0,
-    learning_rate=0.003, phases=[dict(steps=2, size=64, batch=4, area=[0.5, 1.0])],
+    attention=[1, 0], queries=0, ema=0.9, class_weight=0.15, topic_weight=0.0, teacher_weight=0.0, vivid=0, vivid_weight=0.0, feature_weight=0.0,
+    colour_weight=0.0, critic_weight=0.0, frozen=False,
+    optimizer="adamw", weight_decay=0.01, hints=0.0, spoil=0.5, balance=0.0, learning_rate=0.003, phases=[dict(steps=2, size=64, batch=4, area=[0.5, 1.0])],
 )  # fmt: skip
 
 

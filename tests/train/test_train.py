@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from tintype.errors import UsageError
 from tintype.methods import build
 from tintype.methods.neural import Neural
 from tintype.nets.tint import Tint
-from tintype.train import export, fit, losses
+from tintype.train import export, fit, losses, recipe
+from tintype.train.cache import pack_of
+from tintype.train.config import system_of
+from tintype.train.training import begin
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,8 @@ def pack(tmp_path_factory):
 def config(tmp_path_factory):
     text = dict(
         net="tint", seed=3, classes=16, topics=True, widths=[8, 16, 16, 32, 32], depths=[1, 1, 1, 1], up_depths=[1, 1, 1],
-        attention=1, ema=0.9, class_weight=0.15, topic_weight=0.03, teacher_weight=0.0, weight_decay=0.01, spoil=0.5, balance=0.5, learning_rate=0.003,
+        attention=[1, 1], queries=4, ema=0.9, class_weight=0.15, topic_weight=0.03, teacher_weight=0.0, vivid=1, vivid_weight=0.2,
+        feature_weight=0.0, colour_weight=0.1, critic_weight=0.1, frozen=False, optimizer="adamw", weight_decay=0.01, hints=0.5, spoil=0.5, balance=0.5, learning_rate=0.003,
         phases=[dict(steps=20, size=64, batch=8, area=[0.5, 1.0]), dict(steps=10, size=96, batch=4, area=[0.5, 1.0])],
     )  # fmt: skip
     path = tmp_path_factory.mktemp("config") / "tiny.yaml"
@@ -54,18 +59,18 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(pack, config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    fit.fit(fit.Config.read(config), [str(pack)], folder, folder / "cache", workers=0)
+    fit.fit(recipe.Config.read(config), [str(pack)], folder, folder / "cache", workers=0)
     return folder
 
 
 def test_a_run_writes_config_log_and_checkpoint_and_then_has_nothing_left_to_do(run, pack, config):
-    assert fit.Config.read(run / "config.yaml") == fit.Config.read(config)
+    assert recipe.Config.read(run / "config.yaml") == recipe.Config.read(config)
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     assert state["step"] == 30
     before = (run / "checkpoint.pt").read_bytes()
     # As a run leaves its log that is killed between two checkpoints.
     (run / "log.csv").write_text("step,seconds,loss\n20,1,0.5\n40,2,0.4\n60,3")
-    fit.fit(fit.Config.read(config), [str(pack)], run, run / "cache", workers=0)
+    fit.fit(recipe.Config.read(config), [str(pack)], run, run / "cache", workers=0)
     assert (run / "checkpoint.pt").read_bytes() == before
     assert (run / "log.csv").read_text() == "step,seconds,loss\n20,1,0.5\n", (
         "rows of steps that are made again are left out"
@@ -77,18 +82,46 @@ def test_wrong_keys_are_named(config, tmp_path):
     text["lerning_rate"] = text.pop("learning_rate")
     (tmp_path / "bad.yaml").write_text(yaml.safe_dump(text))
     with pytest.raises(UsageError, match=r"bad.yaml:\d+: unknown key lerning_rate; did you mean learning_rate"):
-        fit.Config.read(tmp_path / "bad.yaml")
+        recipe.Config.read(tmp_path / "bad.yaml")
+
+
+def test_a_base_gives_the_keys_that_a_config_lacks(config, tmp_path):
+    (tmp_path / "base.yaml").write_text(config.read_text())
+    (tmp_path / "wide.yaml").write_text("base: base.yaml\nclass_weight: 0.5\n")
+    (tmp_path / "wider.yaml").write_text("base: wide.yaml\nema: 0.5\n")
+    (tmp_path / "round.yaml").write_text("base: round.yaml\n")
+    (tmp_path / "bad.yaml").write_text("base: base.yaml\nclass_wait: 0.5\n")
+    base, wider = (recipe.Config.read(tmp_path / f"{name}.yaml") for name in ("base", "wider"))
+    assert wider == replace(base, class_weight=0.5, ema=0.5)
+    assert system_of(tmp_path / "wider.yaml") == "tint"
+    with pytest.raises(UsageError, match=r"round.yaml:1: round.yaml is its own base"):
+        recipe.Config.read(tmp_path / "round.yaml")
+    with pytest.raises(UsageError, match=r"bad.yaml:2: unknown key class_wait; did you mean class_weight"):
+        recipe.Config.read(tmp_path / "bad.yaml")
+
+
+def test_sources_can_be_left_out(run, pack, config, tmp_path):
+    decoded, chosen = pack_of([str(pack)], run / "cache", fit.SHORT), recipe.Config.read(config)
+    batch = next(fit.batches(replace(chosen, without=("astronaut", "coffee", "rocket")), decoded, 0, 0))
+    assert decoded.names == ("astronaut", "chelsea", "coffee", "rocket")
+    cat = decoded.topic[decoded.source == 1][0]
+    assert (batch["topic"] == cat).all()
+    with pytest.raises(UsageError, match="no source 'astronut' to leave out; did you mean astronaut"):
+        next(fit.batches(replace(chosen, without=("astronut",)), decoded, 0, 0))
+    with pytest.raises(UsageError, match="no picture is left"):
+        next(fit.batches(replace(chosen, without=decoded.names), decoded, 0, 0))
 
 
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("size", [(32, 32), (96, 160), (256, 192)])
 def test_onnx_and_torch_agree(run, tmp_path, half, size):
     net = export.load(run)
-    luma = torch.rand(1, 1, *size)
+    luma, hints = torch.rand(1, 1, *size), torch.randn(1, 3, *size)
     with torch.no_grad():
-        expected = net(luma)
-    export.export(net, tmp_path / "net.onnx", ["mean", "logits"], export.about_tint(net, 256, 0.5, 1), half)
-    got = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["mean", "logits"], {"luma": luma.numpy()})
+        expected = net(luma, hints)
+    export.export_tint(net, tmp_path / "net.onnx", export.about_tint(net), half)
+    given = {"luma": luma.numpy(), "hints": hints.numpy()}
+    got = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["mean", "logits", "vivid"], given)
     for a, b in zip(got, expected, strict=True):
         assert a.shape == b.shape
         assert np.abs(a - b.numpy()).max() < (2e-2 if half else 1e-4)
@@ -97,12 +130,72 @@ def test_onnx_and_torch_agree(run, tmp_path, half, size):
 def test_an_exported_network_colorizes_and_tells_no_paths(run, tmp_path):
     path = tmp_path / "net.onnx"
     net = export.load(run)
-    export.export(net, path, ["mean", "logits"], export.about_tint(net, 128, 0.5, 1))
+    export.export_tint(net, path, export.about_tint(net))
     method = build(str(path))
-    assert isinstance(method, Neural) and method.rules.longest == 128
+    assert isinstance(method, Neural) and method.rules.longest == 256
     assert b"/src/tintype" not in path.read_bytes() and b"site-packages" not in path.read_bytes()
     about = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
     assert len(json.loads(about["centres"])) == 16
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_starts_with_an_exported_network_and_learns_on(run, pack, config, tmp_path, optimizer):
+    exported = tmp_path / "net.onnx"
+    net = export.load(run)
+    luma, hints = torch.rand(2, 1, 64, 64), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = net(luma, hints)
+    export.export_tint(net, exported, export.about_tint(net), half=False)
+    text = yaml.safe_load(config.read_text()) | {"start": "net.onnx", "optimizer": optimizer, "depths": [1, 2, 1, 1]}
+    (tmp_path / "grown.yaml").write_text(yaml.safe_dump(text))
+    chosen, some = recipe.Config.read(tmp_path / "grown.yaml"), torch.rand(16, 1, 64, 64)
+    training = begin(chosen, pack_of([str(pack)], run / "cache", fit.SHORT), some, "cpu", None)
+    with torch.no_grad():
+        got = training.net.eval()(luma, hints)
+    for a, b in zip(got, expected, strict=True):
+        assert torch.allclose(a, b, atol=2e-4), "it begins as what it starts with"
+    folder = tmp_path / "run"
+    fit.fit(chosen, [str(pack)], folder, run / "cache", workers=0)
+    before, after = training.net.state_dict(), export.load(folder).state_dict()
+    assert not torch.equal(before["stages.1.0.body.0.weight"], after["stages.1.0.body.0.weight"])
+    assert recipe.Config.read(folder / "config.yaml").start == str(exported)
+
+
+def test_a_start_that_does_not_fit_is_refused(run, pack, config, tmp_path):
+    net, luma = export.load(run), torch.rand(4, 1, 64, 64)
+    export.export_tint(net, tmp_path / "net.onnx", export.about_tint(net))
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    for start, change, cause in (
+        ("net.onnx", {"widths": [8, 16, 16, 32, 64]}, "choose the same widths"),
+        ("broken.onnx", {}, "no network that tintype export wrote"),
+        ("none.onnx", {}, "no such file to start with"),
+    ):
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | change | {"start": start}))
+        with pytest.raises(UsageError, match=cause):
+            begin(
+                recipe.Config.read(tmp_path / "c.yaml"),
+                pack_of([str(pack)], run / "cache", fit.SHORT),
+                luma,
+                "cpu",
+                None,
+            )
+
+
+def test_a_frozen_network_learns_nothing_but_its_vivid_head(run, pack, config, tmp_path):
+    net = export.load(run)
+    export.export_tint(net, tmp_path / "net.onnx", export.about_tint(net), half=False)
+    text = yaml.safe_load(config.read_text())
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(text | {"start": "net.onnx", "frozen": True, "topics": False}))
+    chosen = recipe.Config.read(tmp_path / "c.yaml")
+    fit.fit(chosen, [str(pack)], tmp_path / "run", run / "cache", workers=0)
+    before, after = export.load(run), export.load(tmp_path / "run")
+    luma, hints = torch.rand(1, 1, 64, 64), torch.zeros(1, 3, 64, 64)
+    with torch.no_grad():
+        (mean, logits, vivid), (same, too, other) = before(luma, hints), after(luma, hints)
+    assert torch.allclose(mean, same, atol=1e-5) and torch.allclose(logits, too, atol=1e-3)
+    assert (vivid - other).abs().max() > 1e-4
+    with pytest.raises(UsageError, match="nothing to learn but a vivid head"):
+        fit.fit(replace(chosen, vivid=0), [str(pack)], tmp_path / "other", run / "cache", workers=0)
 
 
 def test_ab_of_luma_and_chroma_is_skimages_lab():
@@ -131,6 +224,6 @@ def test_class_lookup_finds_the_nearest_centre():
 
 
 def test_parameters_stay_below_the_limit():
-    config = fit.Config.read(Path(__file__).parents[2] / "configs/tint.yaml")
-    net: Tint = fit.build_net(config, torch.zeros(config.classes, 2), 0)
-    assert sum(p.numel() for p in net.parameters()) <= 12_000_000
+    config = recipe.Config.read(Path(__file__).parents[2] / "configs/tint.yaml")
+    net: Tint = recipe.build_net(config, torch.zeros(config.classes, 2), 0)
+    assert sum(p.numel() for p in net.parameters()) <= 15_000_000

@@ -101,11 +101,13 @@ def _public(name: str, most: int) -> Anatomy:
 
 def _tint(path: Path, most: int) -> Anatomy:
     from tintype.nets.layers import blank, on_paper
-    from tintype.train import fit
+    from tintype.train.recipe import Config, build_net
 
-    config = fit.Config.read(path)
-    net = on_paper(lambda: fit.build_net(config, blank(config.classes, 2), 0))
-    return _read([_Made("network", net, [(1, 1, _TINT, _TINT)])], most, path)
+    config = Config.read(path)
+    net = on_paper(lambda: build_net(config, blank(config.classes, 2), 0))
+    return _read(
+        [_Made("network", net, [(1, c, _TINT, _TINT) for c in ((1, 3) if config.hints else (1,))])], most, path
+    )
 
 
 def _system(name: str, path: Path, most: int) -> Anatomy:

@@ -60,12 +60,12 @@ def train(
     command = [sys.executable, "-m", "tintype", *sys.argv[1:]]
     allocator.with_allocator(command)
     from tintype.train import devices as compute
-    from tintype.train import fit, launch, systems
+    from tintype.train import fit, launch, recipe, systems
     from tintype.train import run as running
 
     device = compute.resolved(device, devices)
     if chosen is None:
-        fit.fit(fit.Config.read(path), data, run, cache or run / "cache", device, workers, teacher)
+        fit.fit(recipe.Config.read(path), data, run, cache or run / "cache", device, workers, teacher)
     elif devices > 1 and nodes == 1 and not _RANKS & set(os.environ):
         # Whatever is wrong is said once, before there are several processes to say it.
         systems.task(chosen)
@@ -124,6 +124,12 @@ def export(
     gain: Annotated[
         float, typer.Option(help="Of the annealed decode: multiplies its chroma. [default: 1; of a file, its own]")
     ] = 0.0,
+    power: Annotated[
+        float,
+        typer.Option(
+            help="Of the annealed decode: strong colours get stronger, pale ones paler. [default: its own, else 1]"
+        ),
+    ] = 0.0,
     half: Annotated[bool, typer.Option(help="Store large weights as float16.")] = True,
     int8: Annotated[
         list[str] | None,
@@ -138,11 +144,12 @@ def export(
     from tintype.train import config
     from tintype.train import export as exporting
 
-    chosen = {k: str(v) for k, v in (("longest", longest), ("temperature", temperature), ("gain", gain)) if v}
+    numbers = {"longest": longest, "temperature": temperature, "gain": gain, "power": power}
+    chosen = {k: str(v) for k, v in numbers.items() if v}
     if run.is_dir() and config.system_of(run / "config.yaml") == "tint":
         tint = exporting.load(run)
-        write = partial(exporting.export, tint, names=["mean", "logits"])
-        about = exporting.about_tint(tint, longest or 256, temperature or 0.5, gain or 1.0)
+        write = partial(exporting.export_tint, tint)
+        about = exporting.about_tint(tint) | chosen
     elif run.suffix == ".onnx" and not run.is_dir():
         write, about = partial(exporting.export_file, run), chosen
     else:

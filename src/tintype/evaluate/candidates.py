@@ -165,7 +165,7 @@ def exported(one: Candidate, folder: Path) -> Candidate:
     folder.mkdir(parents=True, exist_ok=True)
     if config.system_of(run / "config.yaml") == "tint":
         net = export.load(run)
-        export.export(net, path, ["mean", "logits"], export.about_tint(net, 256, 0.5, 1.0))
+        export.export_tint(net, path, export.about_tint(net))
     else:
         trained, about = export.of_run(run)
         export.export_colors(trained, path, about)

@@ -1,9 +1,9 @@
 """Colorization by a network in an ONNX file. The only user of onnxruntime.
 
-The file is self-contained: input `luma` (1, 1, h, w) in [0, 1], sides multiples of its `multiple`; outputs `mean`
-(1, 2, h/s, w/s), a colour, and `logits` (1, K, h/s, w/s) over colour classes, or one of them. Its metadata hold the rest: the
-classes' `centres`, the `space` of all colours (`chroma`, or `ab` of CIELAB), the input rules, and the calibration of the
-default decode.
+The file is self-contained: input `luma` (1, 1, h, w) in [0, 1], sides multiples of its `multiple`, and perhaps `hints`
+(1, 3, h, w), see nets.tint; outputs `mean` (1, 2, h/s, w/s), a colour, and `logits` (1, K, h/s, w/s) over colour classes, or
+one of them, and perhaps `vivid`, a colour as `mean`. Its metadata hold the rest: the classes' `centres`, the `space` of all
+colours (`chroma`, or `ab` of CIELAB), the input rules, and the calibration of the default decode.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ Float = NDArray[np.float32]
 TASTE_WIDTH = 0.10
 #: How far tastes go, in units of logits.
 TASTE_STRENGTH = 2.0
+
+#: Where a power above 1 leaves a colour as it is, in chroma: about its standard deviation in photographs. Paler ones get paler, stronger ones stronger.
+POWER_AT = 0.08
 
 #: Of a network's colours: about how many of them are as much as one of chroma.
 _UNITS = {"chroma": 1.0, "ab": 220.0}
@@ -65,12 +68,14 @@ class Neural:
         try:
             self._session = ort.InferenceSession(path, settings, providers=[_PROVIDERS[self.device]])
             about = self._session.get_modelmeta().custom_metadata_map
+            self._hinted = any(i.name == "hints" for i in self._session.get_inputs())
             self._outputs = [o.name for o in self._session.get_outputs()]
             self.centres = np.array(json.loads(about["centres"]), np.float32)
             self.space = about["space"]
             self._unit = _UNITS[self.space]
             self._multiple, self.stride = int(about["multiple"]), int(about["stride"])
             self.temperature, self.gain = float(about["temperature"]), float(about["gain"])
+            self.power = float(about.get("power", 1))
             self.rules = InputRules(longest=int(about["longest"]), square=about["square"] == "1")
         except KeyError as error:
             raise ModelError(
@@ -88,7 +93,7 @@ class Neural:
     def answer(self, luma: Float) -> dict[str, Float]:
         """The network's outputs for luma (h, w) by their names, (h/s, w/s, channels) each, sides rounded up."""
         (h, w), s = luma.shape, self.stride
-        answers = self._session.run(self._outputs, {"luma": self.padded(luma)})
+        answers = self._session.run(self._outputs, self.inputs(luma))
         keep = (slice(0, -(-h // s)), slice(0, -(-w // s)))
         return {k: a[0].transpose(1, 2, 0)[keep] for k, a in zip(self._outputs, answers, strict=True)}
 
@@ -96,23 +101,26 @@ class Neural:
         """Chroma (h/s, w/s, 2) as `chroma` gives it, of the network's `answer` to luma (h, w)."""
         logits = answer.get("logits")
         mean = answer["mean"] if "mean" in answer else self._expected(answer["logits"])
-        color = mean if logits is None or options.decode == "mean" else self._decode(mean, logits, options)
+        vivid = answer.get("vivid")
+        color = mean if logits is None or options.decode == "mean" else self._decode(mean, vivid, logits, options)
         if self._unit == 1:
             return np.ascontiguousarray(color)
         return ab_to_chroma(average(luma, (color.shape[0], color.shape[1])), color)
 
-    def padded(self, luma: Float) -> Float:
-        """Luma (h, w) as the network takes it, (1, 1, h', w'): sides filled up to its multiple by repeating the edge."""
+    def inputs(self, luma: Float) -> dict[str, Float]:
+        """Luma (h, w) as the network takes it, (1, 1, h', w'): sides filled up to its multiple by repeating the edge. And, where it asks for hints, none."""
         (h, w), m = luma.shape, self._multiple
-        filled: Float = np.pad(luma, ((0, -h % m), (0, -w % m)), mode="edge")
-        return filled[None, None]
+        filled: Float = np.pad(luma, ((0, -h % m), (0, -w % m)), mode="edge")[None, None]
+        return {"luma": filled} | ({"hints": np.zeros((1, 3, *filled.shape[2:]), np.float32)} if self._hinted else {})
 
-    def _decode(self, mean: Float, logits: Float, options: Options) -> Float:
-        """Mean colour (h, w, 2) and class logits (h, w, K) -> colour (h, w, 2), in the network's space.
+    def _decode(self, mean: Float, vivid: Float | None, logits: Float, options: Options) -> Float:
+        """Mean and vivid colour (h, w, 2) and class logits (h, w, K) -> colour (h, w, 2), in the network's space.
 
-        `mode`: the likeliest class. `annealed`: the mean, moved as the classes' own mean moves when their temperature
+        `mode`: the likeliest class. `annealed`: the vivid colour where the network has one, moved as the classes' own mean moves when their
+        temperature is another than the network's own; else the mean, moved as the classes' own mean moves when their temperature
         is lowered (Zhang, Isola, Efros 2016, section 2.3; where the mean lies, the regression head knows better than the
-        classes), times the gain that gives photographs their colourfulness back. `sample`: the same after one draw of
+        classes), times the gain that gives photographs their colourfulness back; its strength to the `power`, where doubt has made
+        colours pale but what is surely grey should stay so. `sample`: the same after one draw of
         taste for the whole picture, so that one thing gets one colour.
         """
         if options.decode == "mode":
@@ -120,8 +128,14 @@ class Neural:
             return likeliest
         sharper = logits if options.decode == "annealed" else logits + np.float32(TASTE_STRENGTH) * self._taste(options)
         sharper = np.asarray(sharper / (options.temperature or self.temperature), np.float32)
-        moved = self._expected(sharper) - self._expected(logits)
-        return np.asarray((mean + moved) * np.float32(self.gain), np.float32)
+        if vivid is None:
+            color = mean + self._expected(sharper) - self._expected(logits)
+        else:
+            color = vivid + self._expected(sharper) - self._expected(logits / np.float32(self.temperature))
+        if self.power != 1:
+            strength = np.linalg.norm(color, axis=-1, keepdims=True) / np.float32(POWER_AT * self._unit)
+            color = color * strength ** np.float32(self.power - 1)
+        return np.asarray(color * np.float32(self.gain), np.float32)
 
     def _expected(self, logits: Float) -> Float:
         """The mean colour (h, w, 2) of a distribution over classes (h, w, K)."""

@@ -1,13 +1,20 @@
-"""`tint`: Tintype's own network. Grey in; out, at a quarter of the size, a mean chroma and a distribution over chroma classes.
+"""`tint`: Tintype's own network. Grey and hints in; out, at a quarter of the size, a mean chroma and a distribution over chroma classes.
 
 A residual U-Net that stops at 1/4 resolution (the full luma guides the enlargement later, so finer chroma buys little),
-with self-attention at 1/32, where a whole photograph is a few dozen tokens and the question is "what is this a picture of".
+with self-attention at 1/32, where a whole photograph is a few dozen tokens and the question is "what is this a picture of",
+and at 1/16; and with colour queries, which look for the colours of the whole picture before any place chooses its own.
 Two heads share the trunk: regression, because squared error is the surest way to the conditional mean; and classes,
 because a mean is pale by nature and one picture has many plausible colourings (Zhang, Isola, Efros 2016, section 2.2).
+A third, `vivid`, may choose one of them: it is taught by what the result looks like, not by how far it is from the truth.
+
+Every block adds to what it is given, and begins by adding nothing: so a trained network can be made deeper and goes on from where it was.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,12 +27,14 @@ class Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        last = nn.BatchNorm2d(width)
+        nn.init.zeros_(last.weight)  # Goyal et al. 2017, section 5.1
         self.body = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            last,
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,34 +44,146 @@ class Residual(nn.Module):
 class Attention(nn.Module):
     """Pre-norm self-attention over all positions, then a two-layer MLP: (N, C, H, W) -> the same shape."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads = _heads(width)
         self.place = nn.Conv2d(width, width, 3, padding=1, groups=width)  # where a token lies, for any grid size
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.mlp = _mlp(width)
+        for last in (self.place, self.out):
+            _silence(last)
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
         tokens = (x + self.place(x)).flatten(2).transpose(1, 2)
-        q, k, v = self.qkv(self.norm1(tokens)).view(n, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, h * w, c)
-        tokens = tokens + self.out(mixed)
+        q, k, v = self.qkv(self.norm1(tokens)).chunk(3, 2)
+        tokens = tokens + self.out(_mixed(q, k, v, self.heads))
         tokens = tokens + self.mlp(self.norm2(tokens))
         out: Tensor = tokens.transpose(1, 2).reshape(n, c, h, w)
         return out
+
+
+class Look(nn.Module):
+    """Queries (N, Q, C) look at a map (N, D, H, W), then at each other: (N, Q, C)."""
+
+    def __init__(self, width: int, seen: int) -> None:
+        super().__init__()
+        self.heads = _heads(width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.asked, self.told = nn.Linear(width, width), nn.Linear(seen, 2 * width)
+        self.taken = nn.Linear(width, width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = _mlp(width)
+
+    def forward(self, queries: Tensor, x: Tensor) -> Tensor:
+        k, v = self.told(x.flatten(2).transpose(1, 2)).chunk(2, 2)
+        queries = queries + self.taken(_mixed(self.asked(self.norms[0](queries)), k, v, self.heads))
+        q, k, v = self.qkv(self.norms[1](queries)).chunk(3, 2)
+        queries = queries + self.out(_mixed(q, k, v, self.heads))
+        out: Tensor = queries + self.mlp(self.norms[2](queries))
+        return out
+
+
+class Queries(nn.Module):
+    """Colour queries (Kang et al. 2023, DDColor, section 3.2): what colours a picture has, asked of its coarse maps, put where features are like them.
+
+    `count` queries begin with the mean of the coarsest map and look at maps of `seen` channels, one after the other, coarse first;
+    how alike each is to the features at every place is added to these.
+    """
+
+    def __init__(self, count: int, seen: tuple[int, ...], width: int, inner: int = 128) -> None:
+        super().__init__()
+        self.first, self.whole = nn.Parameter(0.1 * torch.randn(count, inner)), nn.Linear(seen[0], inner)
+        self.looks = nn.ModuleList(Look(inner, s) for s in seen)
+        self.norm, self.pattern = nn.LayerNorm(inner), nn.Linear(inner, width)
+        self.add = nn.Conv2d(count, width, 1)
+        _silence(self.add)
+
+    def forward(self, maps: list[Tensor], features: Tensor) -> Tensor:
+        """Maps (N, seen_i, h_i, w_i) and features (N, width, H, W) -> features of the same shape."""
+        queries = self.first + self.whole(maps[0].mean((2, 3)))[:, None]
+        for look, x in zip(self.looks, maps, strict=True):
+            queries = look(queries, x)
+        patterns = self.pattern(self.norm(queries))
+        alike = patterns @ features.flatten(2) * features.shape[1] ** -0.5
+        added: Tensor = features + self.add(alike.reshape(*alike.shape[:2], *features.shape[2:]))
+        return added
+
+
+def _mixed(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """Attention of queries (N, Q, C) over keys and values (N, T, C): (N, Q, C)."""
+    q, k, v = (t.reshape(*t.shape[:2], heads, t.shape[2] // heads).transpose(1, 2) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def _heads(width: int) -> int:
+    """As many as give each 32 channels, or the next number of heads below that which divides the width."""
+    return next(h for h in range(max(1, width // 32), 0, -1) if width % h == 0)
+
+
+def _mlp(width: int) -> nn.Sequential:
+    last = nn.Linear(2 * width, width)
+    _silence(last)
+    return nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), last)
+
+
+def _silence(layer: nn.Linear | nn.Conv2d) -> None:
+    """Let it answer nothing to begin with."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 
 def _down(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True))
 
 
+class Vivid(nn.Module):
+    """Features (N, width, H, W) and mean chroma (N, 2, H, W), in units of CHROMA_SCALE -> a chroma as it might have been, in the same units."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.join = nn.Conv2d(width + 2, width, 1)
+        self.blocks = nn.Sequential(*(Residual(width) for _ in range(blocks)))
+        self.add = nn.Conv2d(width, 2, 1)
+        _silence(self.add)
+
+    def forward(self, features: Tensor, mean: Tensor) -> Tensor:
+        added: Tensor = self.add(self.blocks(F.relu(self.join(torch.cat([features, mean], 1)))))
+        return mean + added
+
+
+class Critic(nn.Module):
+    """Which chroma is a photograph's? Luma (N, 1, H, W) and chroma (N, 2, H, W), at the output's size -> a number for each patch (N, 1, H/4 - 1, W/4 - 1).
+
+    Spectral normalization keeps its slope, and so what the network can learn from it, bounded (Miyato et al. 2018).
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        norm: Any = nn.utils.parametrizations.spectral_norm
+        self.body = nn.Sequential(
+            norm(nn.Conv2d(3, width, 4, 2, 1)),
+            nn.LeakyReLU(0.2),
+            norm(nn.Conv2d(width, 2 * width, 4, 2, 1)),
+            nn.LeakyReLU(0.2),
+            norm(nn.Conv2d(2 * width, 4 * width, 3, 1, 1)),
+            nn.LeakyReLU(0.2),
+            norm(nn.Conv2d(4 * width, 1, 4, 1, 1)),
+        )
+
+    def forward(self, luma: Tensor, chroma: Tensor) -> Tensor:
+        out: Tensor = self.body(torch.cat([(luma - 0.45) / 0.25, chroma / CHROMA_SCALE], 1))
+        return out
+
+
 class Tint(nn.Module):
     """The network.
 
     `widths` are the channels at 1/2, 1/4, 1/8, 1/16 and 1/32; `depths` the residual blocks of the encoder at 1/4 .. 1/32
-    and `up_depths` those of the decoder at 1/16, 1/8, 1/4. `centres` is the (K, 2) table of chroma classes (Cb, Cr);
+    and `up_depths` those of the decoder at 1/16, 1/8, 1/4; `attention` the attention blocks at 1/32 and, in the decoder, at 1/16;
+    `queries` the colour queries, 0 for none; `hinted` whether it takes hints; `vivid` the residual blocks of the vivid head, 0 for no such head. `centres` is the (K, 2) table of chroma classes (Cb, Cr);
     `topics` the number of picture classes of the auxiliary head that helps in training and is not exported.
     """
 
@@ -77,41 +198,70 @@ class Tint(nn.Module):
         widths: tuple[int, ...] = (32, 64, 128, 224, 288),
         depths: tuple[int, ...] = (2, 2, 3, 1),
         up_depths: tuple[int, ...] = (1, 2, 2),
-        attention: int = 2,
+        attention: tuple[int, int] = (2, 0),
+        queries: int = 0,
+        hinted: bool = False,
+        vivid: int = 0,
         topics: int = 0,
     ) -> None:
         super().__init__()
         self.register_buffer("centres", centres)
         w2, w4, w8, w16, w32 = widths
-        self.stem = nn.Sequential(nn.Conv2d(1, w2, 5, 2, 2, bias=False), nn.BatchNorm2d(w2), nn.ReLU(inplace=True))
+        self.hinted = hinted
+        self.stem = nn.Sequential(
+            nn.Conv2d(4 if hinted else 1, w2, 5, 2, 2, bias=False), nn.BatchNorm2d(w2), nn.ReLU(inplace=True)
+        )
         self.downs = nn.ModuleList(_down(a, b) for a, b in ((w2, w4), (w4, w8), (w8, w16), (w16, w32)))
         self.stages = nn.ModuleList(
             nn.Sequential(*(Residual(w) for _ in range(d))) for w, d in zip((w4, w8, w16, w32), depths, strict=True)
         )
-        self.context = nn.Sequential(*(Attention(w32, w32 // 32) for _ in range(attention)))
+        self.context = nn.Sequential(*(Attention(w32) for _ in range(attention[0])))
         self.lifts = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in ((w32, w16), (w16, w8), (w8, w4)))
         self.merges = nn.ModuleList(
             nn.Sequential(*(Residual(w) for _ in range(d))) for w, d in zip((w16, w8, w4), up_depths, strict=True)
         )
+        self.context16 = nn.Sequential(*(Attention(w16) for _ in range(attention[1])))
+        self.queries = Queries(queries, (w16, w8), w4) if queries else None
         self.mean_head = nn.Sequential(nn.Conv2d(w4, w4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(w4, 2, 1))
         self.class_head = nn.Sequential(
             nn.Conv2d(w4, 96, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(96, len(centres), 1)
         )
+        self.vivid_head = Vivid(w4, vivid) if vivid else None
         self.topic_head = nn.Linear(w32, topics) if topics else None
 
-    def trunk(self, luma: Tensor) -> tuple[Tensor, Tensor]:
-        """Luma (N, 1, H, W) in [0, 1] -> features (N, w4, H/4, W/4) for the heads, and the deepest ones (N, w32, H/32, W/32)."""
-        x = self.stem((luma - 0.45) / 0.25)
+    def trunk(self, luma: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Luma (N, 1, H, W) in [0, 1] and hints (N, 3, H, W), which are none where the network takes none -> features (N, w4, H/4, W/4) for the heads, and the deepest ones (N, w32, H/32, W/32)."""
+        seen = (luma - 0.45) / 0.25
+        x = self.stem(seen if hints is None else torch.cat([seen, hints], 1))
         skips = []
         for down, stage in zip(self.downs, self.stages, strict=True):
             x = stage(down(x))
             skips.append(x)
         x = deepest = self.context(skips.pop())
+        maps = list[Tensor]()
         for lift, merge in zip(self.lifts, self.merges, strict=True):
             x = merge(F.interpolate(lift(x), scale_factor=2.0, mode="nearest") + skips.pop())
-        return x, deepest
+            if not maps:
+                x = self.context16(x)
+            maps.append(x)
+        return self.queries(maps[:2], x) if self.queries is not None else x, deepest
 
-    def forward(self, luma: Tensor) -> tuple[Tensor, Tensor]:
-        """Luma (N, 1, H, W) in [0, 1], sides multiples of 32 -> mean chroma (N, 2, H/4, W/4) as (Cb, Cr) and class logits (N, K, H/4, W/4)."""
-        features, _ = self.trunk(luma)
-        return self.mean_head(features) * CHROMA_SCALE, self.class_head(features)
+    def forward(self, luma: Tensor, hints: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What is in the picture, and what is known of its colours -> mean chroma (N, 2, H/4, W/4) as (Cb, Cr), class logits (N, K, H/4, W/4), and vivid chroma as the mean where there is that head.
+
+        Luma (N, 1, H, W) in [0, 1], sides multiples of 32. Hints (N, 3, H, W): where a colour is known, Cb / CHROMA_SCALE, Cr / CHROMA_SCALE and 1; 0 elsewhere.
+        """
+        features, _ = self.trunk(luma, hints)
+        mean = self.mean_head(features)
+        told = mean * CHROMA_SCALE, self.class_head(features)
+        return told if self.vivid_head is None else (*told, self.vivid_head(features, mean) * CHROMA_SCALE)
+
+    @property
+    def asks(self) -> dict[str, int]:
+        """The names of what `forward` takes, and their channels."""
+        return {"luma": 1, "hints": 3} if self.hinted else {"luma": 1}
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The names of what `forward` returns."""
+        return ("mean", "logits") if self.vivid_head is None else ("mean", "logits", "vivid")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -26,6 +27,8 @@ from tintype.train.sources import Member, members, places
 TOPIC_MIN = 30
 #: Members that a worker decodes at a time, and how many such tasks are under way at most.
 _CHUNK, _AHEAD = 64, 8
+#: Of what is kept: a folder of another number is made anew.
+_FORMAT = 2
 #: A file with more pixels than this is no training picture.
 _MOST_PIXELS = 10**8
 #: Of the pictures that can't be decoded, so many are named; all are counted, and listed in skipped.txt.
@@ -47,6 +50,7 @@ class Pack:
     source: NDArray[np.int64]
     topics: int
     skipped: int = 0
+    names: tuple[str, ...] = ()  #: of the sources, by their numbers
     views: NDArray[np.float32] | None = None  #: (N, K): what a classifier says of each picture; see train.views
 
     def __len__(self) -> int:
@@ -65,7 +69,7 @@ def pack_of(names: Iterable[str], folder: Path, short: int, workers: int = 2, he
     one decodes. Raises UsageError where a place can't be read or nothing is left, and SaveError where `folder` can't be written.
     """
     found = [p for name in names for p in places(name)]
-    recipe = {"places": [[p.path, p.key] for p in found], "short": short, **({"held": True} if held else {})}
+    recipe = {"format": _FORMAT, "places": [[p.path, p.key] for p in found], "short": short, "held": held}
     done = folder / "recipe.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,8 @@ def pack_of(names: Iterable[str], folder: Path, short: int, workers: int = 2, he
     if not len(table["index"]):
         raise UsageError(f"{', '.join(names)}: no picture there can be decoded; see {folder / 'skipped.txt'}")
     pixels = np.memmap(folder / "pixels.u8", np.uint8, "r")
-    return Pack(pixels, table["index"], table["topic"], table["source"], int(table["topics"]), int(table["skipped"]))
+    fields = (table["index"], table["topic"], table["source"], int(table["topics"]), int(table["skipped"]))
+    return Pack(pixels, *fields, tuple(table["names"].tolist()))
 
 
 def _write(pictures: Iterator[Decoded | str], folder: Path) -> None:
@@ -108,9 +113,14 @@ def _write(pictures: Iterator[Decoded | str], folder: Path) -> None:
         named = "; ".join(skipped[:_NAMED]) + (" ..." if len(skipped) > _NAMED else "")
         _LOG.warning("left out, as they can't be decoded (pictures: %d): %s", len(skipped), named)
     topic, topics = _topics(names)
-    source_number = np.unique([source for source, _ in names], return_inverse=True)[1] if names else np.zeros(0, int)
-    table = np.array(index, np.int64).reshape(-1, 3)
-    np.savez(folder / "index.npz", index=table, source=source_number, topic=topic, topics=topics, skipped=len(skipped))
+    sources, number = np.unique(np.array([source for source, _ in names], np.str_), return_inverse=True)
+    table: dict[str, Any] = {
+        "index": np.array(index, np.int64).reshape(-1, 3),
+        "source": number,
+        "topic": topic,
+        "topics": topics,
+    }
+    np.savez(folder / "index.npz", allow_pickle=False, **table, names=sources, skipped=len(skipped))
 
 
 def _decoded(stream: Iterator[Member | str], short: int, workers: int) -> Iterator[Decoded | str]:

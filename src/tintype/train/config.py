@@ -157,26 +157,50 @@ def read(path: Path) -> Config:
 
 
 def read_as(path: Path, kind: type[T]) -> T:
-    """The dataclass `kind` that the YAML file `path` says. Raises UsageError, which names file, line, key and the nearest known key."""
+    """The dataclass `kind` that the YAML file `path` says. Its key `base` names another such file, relative to it, whose keys count where it has none.
+
+    Raises UsageError, which names file, line, key and the nearest known key.
+    """
+    made: T = _Reader().made(_composed(path), kind, "")
+    return made
+
+
+def _composed(path: Path, above: tuple[Path, ...] = ()) -> yaml.MappingNode:
+    """The file's keys and values as nodes, which know their file and line; those of its base with them."""
     try:
-        node = yaml.compose(path.read_text())
+        with path.open() as file:  # not its text: so that nodes know the file
+            node = yaml.compose(file)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: can't be read: {error}") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(node, yaml.MappingNode):
         raise UsageError(f"{path}: is no list of keys and values")
-    made: T = _Reader(path).made(node, kind, "")
-    return made
+    base = next((value for key, value in node.value if key.value == "base"), None)
+    if base is None:
+        return node
+    below = path.parent / str(base.value)
+    if below in above:
+        raise UsageError(f"{_place(base)}: {base.value} is its own base")
+    own = [(key, value) for key, value in node.value if key.value != "base"]
+    known = {key.value for key, _ in own}
+    inherited = [pair for pair in _composed(below, (*above, below)).value if pair[0].value not in known]
+    node.value = [*own, *inherited]
+    return node
+
+
+def _place(node: yaml.Node) -> str:
+    """FILE:LINE."""
+    return f"{node.start_mark.name}:{node.start_mark.line + 1}"
 
 
 def system_of(path: Path) -> str:
     """The system that a YAML file names; `tint`, whose recipe is of another form, says `net` instead. "" where it names none."""
     try:
-        raw = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        keys = {key.value: value.value for key, value in _composed(path).value}
+    except UsageError:
         return ""
-    return str(raw.get("system") or raw.get("net")) if isinstance(raw, dict) else ""
+    return str(keys.get("system") or keys.get("net"))
 
 
 def written(config: Any) -> str:
@@ -191,14 +215,11 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-@dataclass(frozen=True)
 class _Reader:
     """YAML nodes -> dataclasses. Nodes, not values: they know their lines."""
 
-    path: Path
-
     def refuse(self, node: yaml.Node, what: str) -> UsageError:
-        return UsageError(f"{self.path}:{node.start_mark.line + 1}: {what}")
+        return UsageError(f"{_place(node)}: {what}")
 
     def made(self, node: yaml.Node, kind: Any, name: str) -> Any:
         """`node` as the type `kind`; `name` is its key, for errors."""
@@ -225,7 +246,7 @@ class _Reader:
             if not isinstance(value, dict):
                 raise self.refuse(node, f"{name} is no list of keys and values")
             lined = Lined(value)
-            lined.lines = {key.value: f"{self.path}:{key.start_mark.line + 1}" for key, _ in node.value}
+            lined.lines = {key.value: _place(key) for key, _ in node.value}
             return lined
         return self._scalar(node, value, kind, name)
 

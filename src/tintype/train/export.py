@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -19,7 +20,7 @@ from tintype.nets import public
 from tintype.nets.plain import Plain
 from tintype.nets.tint import Tint
 from tintype.picture.atomic import replacing
-from tintype.train import checkpoints, fit, outputs, systems
+from tintype.train import checkpoints, outputs, recipe, systems
 from tintype.train.config import Config, read
 from tintype.train.quiet import quiet
 from tintype.train.views import Seeing, load_classifier
@@ -33,13 +34,13 @@ HALF_FROM = 1024
 
 def load(run: Path, averaged: bool = True) -> Tint:
     """The network of a run folder, with its averaged (or last) weights, for inference. Raises UsageError where there is none."""
-    config = fit.Config.read(run / "config.yaml")
+    config = recipe.Config.read(run / "config.yaml")
     state = checkpoints.read(run / "checkpoint.pt", ("net", "average"))
     weights = state["net"]
     if averaged:
         weights = {k.removeprefix("module."): v for k, v in state["average"].items() if k.startswith("module.")}
     topics = weights["topic_head.bias"].numel() if "topic_head.bias" in weights else 0
-    net = fit.build_net(config, weights["centres"], topics)
+    net = recipe.build_net(config, weights["centres"], topics)
     net.load_state_dict(weights)
     return net.eval()
 
@@ -54,6 +55,11 @@ def export_colors(net: nn.Module, path: Path, about: Mapping[str, str], half: bo
     if size and about["longest"] != str(size):
         raise UsageError(f"{about['system']} takes pictures of {size} x {size} pixels, no other longest side")
     export(Colors(net).eval(), path, [name], about, half, size)
+
+
+def export_tint(net: Tint, path: Path, about: Mapping[str, str], half: bool = True) -> None:
+    """`export` of our own network."""
+    export(net, path, net.answers, about, half, inputs=net.asks)
 
 
 def export_file(file: Path, path: Path, about: Mapping[str, str], half: bool = True) -> None:
@@ -75,8 +81,8 @@ def export_file(file: Path, path: Path, about: Mapping[str, str], half: bool = T
     _write(model, path, known | dict(about), half)
 
 
-def about_tint(net: Tint, longest: int, temperature: float, gain: float) -> dict[str, str]:
-    """What the file of our own network says of it."""
+def about_tint(net: Tint) -> dict[str, str]:
+    """What the file of our own network says of it, before it is calibrated."""
     return {
         "system": "tint",
         "space": "chroma",
@@ -84,9 +90,10 @@ def about_tint(net: Tint, longest: int, temperature: float, gain: float) -> dict
         "square": "0",
         "multiple": str(Tint.multiple),
         "stride": str(Tint.stride),
-        "longest": str(longest),
-        "temperature": str(temperature),
-        "gain": str(gain),
+        "longest": "256",
+        "temperature": "1",
+        "gain": "1",
+        "power": "1",
     }
 
 
@@ -202,9 +209,15 @@ def about(config: Config, net: nn.Module) -> dict[str, str]:
 
 
 def export(
-    net: nn.Module, path: Path, names: Sequence[str], about: Mapping[str, str], half: bool = True, size: int = 0
+    net: nn.Module,
+    path: Path,
+    names: Sequence[str],
+    about: Mapping[str, str],
+    half: bool = True,
+    size: int = 0,
+    inputs: Mapping[str, int] = MappingProxyType({"luma": 1}),
 ) -> None:
-    """Write `net`, from luma to the outputs called `names`, to `path`, with `about` as its metadata: see methods.neural.
+    """Write `net`, from `inputs`, each so many channels, to the outputs called `names`, to `path`, with `about` as its metadata: see methods.neural.
 
     `size`: the only side of the input that it takes, in pixels; 0: all multiples of about["multiple"].
     """
@@ -214,10 +227,10 @@ def export(
     with quiet():
         program = torch.onnx.export(
             net,
-            (torch.rand(1, 1, size or 6 * side, size or 8 * side),),
-            input_names=["luma"],
+            tuple(torch.rand(1, c, size or 6 * side, size or 8 * side) for c in inputs.values()),
+            input_names=list(inputs),
             output_names=[f"output:{name}" for name in names],
-            dynamic_shapes=None if size else {"luma": {2: height, 3: width}},
+            dynamic_shapes=None if size else {key: {2: height, 3: width} for key in inputs},
             opset_version=20,
             dynamo=True,
             verbose=False,

@@ -13,7 +13,7 @@ from tintype.errors import UsageError
 
 
 class Lesson(nn.Module):
-    """A teacher's features to be told from the student's deepest ones: (N, w32, H/32, W/32) -> (N, C, H/32, W/32).
+    """What a teacher sees in a picture, to be told from the student's deepest features (N, w32, H/32, W/32), or to be seen in its colours.
 
     A classifier that has seen a million labelled pictures in colour says what is where; the trunk learns to say the same
     from luma alone (Romero et al. 2015, FitNets). Teacher and lesson are for training only; neither is exported.
@@ -23,19 +23,35 @@ class Lesson(nn.Module):
         super().__init__()
         self.teach = [teacher]  # in a list, so that it is no part of the checkpoint
         with torch.no_grad():
-            channels = teacher(torch.zeros(1, 3, 64, 64)).shape[1]
-        self.answer = nn.Conv2d(width, channels, 1)
-        self.standard = nn.BatchNorm2d(channels, affine=False)
+            maps = self._maps(torch.zeros(1, 3, 64, 64))
+        self.answer = nn.Conv2d(width, maps[-1].shape[1], 1)
+        self.standards = nn.ModuleList(nn.BatchNorm2d(m.shape[1], affine=False) for m in maps)
 
-    def forward(self, deepest: Tensor, rgb: Tensor) -> Tensor:
-        """Mean squared error between answer and the teacher's features of `rgb` (N, 3, H, W) in [0, 1], which are standardized: 1 is ignorance."""
+    def seen(self, rgb: Tensor) -> list[Tensor]:
+        """What the teacher sees in `rgb` (N, 3, H, W) in [0, 1]: its maps, standardized, the deepest last."""
         with torch.no_grad():
-            wanted = self.standard(self.teach[0](rgb).float())
-        return F.mse_loss(self.answer(deepest).float(), wanted)
+            return [standard(m) for standard, m in zip(self.standards, self._maps(rgb), strict=True)]
+
+    def forward(self, deepest: Tensor, seen: list[Tensor]) -> Tensor:
+        """Mean squared error between what the student tells and the deepest of what the teacher has `seen`: 1 is ignorance."""
+        return F.mse_loss(self.answer(deepest).float(), seen[-1])
+
+    def apart(self, coloured: Tensor, seen: list[Tensor]) -> Tensor:
+        """Mean squared difference between the teacher's maps of coloured pictures (N, 3, H, W) and those of the originals (Johnson et al. 2016, equation 2), all depths alike."""
+        terms = []
+        for m, wanted, standard in zip(self._maps(coloured), seen, self.standards, strict=True):
+            assert isinstance(standard, nn.BatchNorm2d)
+            told = F.batch_norm(m, standard.running_mean, standard.running_var, eps=standard.eps)
+            terms.append(F.mse_loss(told, wanted))
+        return torch.stack(terms).mean()
+
+    def _maps(self, rgb: Tensor) -> list[Tensor]:
+        out = self.teach[0](rgb)
+        return [m.float() for m in (out if isinstance(out, tuple | list) else (out,))]
 
 
 def load_teacher(weight: float, path: Path | None) -> nn.Module | None:
-    """The teacher in a TorchScript file that maps RGB (N, 3, H, W) in [0, 1] to features (N, C, H/32, W/32), or None where its loss weighs nothing.
+    """The teacher in a TorchScript file, or None where its losses weigh nothing. It maps RGB (N, 3, H, W) in [0, 1] to features (N, C, H/32, W/32), or to several maps, of which those are the last.
 
     Raises UsageError where the config gives it a `weight` and no file is named, or the file holds none.
     """
@@ -43,7 +59,7 @@ def load_teacher(weight: float, path: Path | None) -> nn.Module | None:
         return None
     if path is None:
         raise UsageError(
-            "this config has a teacher_weight: name the teacher's file (--teacher), or set teacher_weight to 0"
+            "this config has a teacher: name its file (--teacher), or set teacher_weight and feature_weight to 0"
         )
     untyped: Any = torch.jit.load  # torch gives it no types
     try:

@@ -49,3 +49,19 @@ def class_of(chroma: Tensor, lookup: Tensor) -> Tensor:
     bins = round(lookup.numel() ** 0.5)
     cell = ((chroma + 0.5) * bins).long().clamp(0, bins - 1)
     return lookup[cell[:, 0] * bins + cell[:, 1]]
+
+
+def colour_gap(told: Tensor, chroma: Tensor) -> Tensor:
+    """How far the mean strength of told colours (N, 2, h, w) is from the true ones', over the whole batch: 1 for grey.
+
+    The colourfulness term of DDColor (Kang et al. 2023, equation 6), held against the truth, which it asks for on average, not of each picture.
+    """
+    own, true = (c.float().square().sum(1).add(1e-6).sqrt().mean() for c in (told, chroma))
+    return (own / true - 1).square()
+
+
+def coloured(luma: Tensor, chroma: Tensor) -> Tensor:
+    """Luma (N, 1, H, W) and coarse chroma (N, 2, h, w), enlarged between its places -> RGB (N, 3, H, W) in [0, 1]."""
+    cb, cr = F.interpolate(chroma, luma.shape[2:], mode="bilinear", align_corners=False).unbind(1)
+    y = luma[:, 0]
+    return torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 1).clamp(0, 1)

@@ -1,0 +1,103 @@
+"""What `tint` is trained to make small: what one batch costs, term by term."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tintype.nets.tint import CHROMA_SCALE, Critic, Tint
+from tintype.train import losses
+from tintype.train.devices import has_bfloat16
+from tintype.train.hinting import hints_of
+from tintype.train.lesson import Lesson
+from tintype.train.recipe import Config
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a batch costs: the `total` and its parts by name; and, where there is a vivid head, what a critic is to judge."""
+
+    total: Tensor
+    parts: dict[str, float]
+    luma: Tensor  #: at the output's size
+    true: Tensor  #: chroma there
+    vivid: Tensor | None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The terms that the config gives a weight, for a network and those that help in its training. `lookup`: losses.class_lookup's table."""
+
+    config: Config
+    net: Tint
+    lesson: Lesson | None
+    critic: Critic | None
+    lookup: Tensor
+    device: str
+
+    def cost(self, batch: Batch, step: int) -> Cost:
+        """What one batch costs at a step.
+
+        The class loss looks at every other row and column of the output only, shifted from step to step: a quarter of the
+        cost of the log-softmax over all classes, and the same gradient on average.
+        """
+        config, net = self.config, self.net
+        luma, bytes_, topic = (batch[k].to(self.device, non_blocking=True) for k in ("luma", "rgb", "topic"))
+        rgb = bytes_.float() / 255
+        small, chroma = losses.split(F.avg_pool2d(rgb, Tint.stride))
+        draw = np.random.default_rng([config.seed, 2, step])
+        hints = hints_of(losses.split(rgb)[1], config.hints, draw) if net.hinted else None
+        dy, dx = step % 2, step // 2 % 2
+        terms: dict[str, tuple[float, Tensor]] = {}
+        with torch.autocast(self.device, torch.bfloat16, enabled=has_bfloat16(self.device)):
+            with torch.set_grad_enabled(not config.frozen):
+                features, deepest = net.trunk(luma.contiguous(memory_format=torch.channels_last), hints)
+                mean = net.mean_head(features).float()
+            terms["mean"] = 1.0, losses.mean_loss(mean * CHROMA_SCALE, chroma, small)
+            if config.class_weight:
+                logits = net.class_head[-1](net.class_head[:-1](features)[:, :, dy::2, dx::2])
+                target = losses.class_of(chroma[:, :, dy::2, dx::2], self.lookup)
+                terms["classes"] = config.class_weight, F.cross_entropy(logits.float(), target)
+            if net.topic_head is not None:
+                topics = net.topic_head(deepest.mean((2, 3)))
+                terms["topics"] = config.topic_weight, F.cross_entropy(topics.float(), topic, label_smoothing=0.1)
+            seen = self.lesson.seen(rgb) if self.lesson is not None else None
+            if self.lesson is not None and seen is not None and config.teacher_weight:
+                terms["teacher"] = config.teacher_weight, self.lesson(deepest, seen)
+            vivid = None
+            if net.vivid_head is not None:
+                vivid = net.vivid_head(features.detach(), mean.detach()).float() * CHROMA_SCALE
+                terms |= self._vivid(vivid, chroma, small, rgb, seen)
+        total = torch.stack([weight * term for weight, term in terms.values()]).sum()
+        parts = {name: float(term.detach()) for name, (_, term) in terms.items()}
+        return Cost(total, parts, small, chroma, vivid)
+
+    def _vivid(
+        self, vivid: Tensor, chroma: Tensor, luma: Tensor, rgb: Tensor, seen: list[Tensor] | None
+    ) -> dict[str, tuple[float, Tensor]]:
+        """The vivid head's terms: near enough to the truth, as colourful, and like a photograph to a teacher and to a critic."""
+        config = self.config
+        terms = {
+            "vivid": (config.vivid_weight, losses.mean_loss(vivid, chroma, luma)),
+            "colour": (config.colour_weight, losses.colour_gap(vivid, chroma)),
+        }
+        if self.lesson is not None and seen is not None and config.feature_weight:
+            looks = losses.coloured(losses.split(rgb)[0], vivid)
+            terms["features"] = config.feature_weight, self.lesson.apart(looks, seen)
+        if self.critic is not None:
+            terms["fooled"] = config.critic_weight, -self.critic(luma, vivid).float().mean()
+        return terms
+
+    def critic_cost(self, cost: Cost) -> Tensor:
+        """What the critic is to make small: the hinge loss (Lim and Ye 2017), 2 for one that can't tell."""
+        assert self.critic is not None and cost.vivid is not None
+        with torch.autocast(self.device, torch.bfloat16, enabled=has_bfloat16(self.device)):
+            real = self.critic(cost.luma, cost.true).float()
+            made = self.critic(cost.luma, cost.vivid.detach()).float()
+        return F.relu(1 - real).mean() + F.relu(1 + made).mean()
