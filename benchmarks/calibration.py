@@ -291,8 +291,9 @@ def tell_decode(trial: Trial, temperatures: Sequence[float], powers: Sequence[fl
         f"Of those within {MET} of the originals' mean colourfulness, temperature {best.temperature:g}, power {best.power:g} and gain {best.gain:g} "
         f"have the lowest ab RMSE, {100 * trial.against_grey(best):+.1f} % against grey."
     )
-    if best.temperature in (min(temperatures), max(temperatures)):
-        print("That is the last of the temperatures that were tried: the best may lie beyond.")
+    for what, value, tried in (("temperatures", best.temperature, temperatures), ("powers", best.power, powers)):
+        if len(tried) > 1 and value in (min(tried), max(tried)):
+            print(f"That is the last of the {what} that were tried: the best may lie beyond.")
 
 
 def tell_strength(trial: Trial) -> None:
@@ -338,9 +339,9 @@ def main() -> None:
     parser.add_argument("--subset", type=int, default=0, help="so many of the pictures, drawn by the seed; 0: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--short", type=int, default=0, help="short side in pixels at most; 0: their own size")
-    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.4, 0.5, 0.7, 1.0, 1.4])
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.5, 0.7, 1.0])
     parser.add_argument("--powers", type=float, nargs="+", default=[1.0, 1.5, 2.0])
-    parser.add_argument("--gains", type=float, nargs="+", default=[1.0, 1.5, 2.0, 2.5])
+    parser.add_argument("--gains", type=float, nargs="+", default=[1.0, 2.0])
     args = parser.parse_args()
     if (
         len(set(args.gains)) < 2

@@ -9,6 +9,7 @@ would have given is not in them). --also adds other candidates, as `tintype eval
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import platform
 import subprocess
@@ -22,7 +23,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
-from tintype.errors import UsageError, suggestion
+from tintype.errors import TintypeError, UsageError, suggestion
 from tintype.evaluate.candidates import Candidate, candidate
 from tintype.evaluate.judge import judge
 from tintype.evaluate.plan import Plan
@@ -63,7 +64,7 @@ def main() -> None:
     candidates += [candidate(text) for text in args.also]
     found = {name: evaluated(candidates, args.data / f"photos/{name}.parquet", args, name) for name in SETS}
     print(f"{date.today()}, {platform.machine()}, cores: {args.jobs}, pictures of {', '.join(SETS)}, seed 0\n")
-    print(table(candidates, found, args.runs))
+    print(table(candidates, names, found, args.runs))
 
 
 def changes(path: Path) -> dict[str, object]:
@@ -75,18 +76,22 @@ def changes(path: Path) -> dict[str, object]:
 def train(name: str, packs: Sequence[str], runs: Path, teacher: Path | None) -> None:
     """One run, to its end."""
     run = runs / name
+    if (run / "config.yaml").exists() and Config.read(run / "config.yaml") != Config.read(CONFIGS / f"{name}.yaml"):
+        raise UsageError(f"{run}: was trained by another {name}.yaml; choose another --runs, or delete it")
     command = [sys.executable, "-m", "tintype", "train", str(CONFIGS / f"{name}.yaml"), "-o", str(run)]
     command += ["--cache", str(runs / "pictures"), *(word for pack in packs for word in ("--data", pack))]
     if teacher and Config.read(CONFIGS / f"{name}.yaml").teacher_weight:
         command += ["--teacher", str(teacher)]
     print(f"{name}:", file=sys.stderr, flush=True)
-    subprocess.run(command, check=True)
+    if subprocess.run(command).returncode:
+        raise TintypeError(f"{run}: the training failed")
 
 
 def evaluated(candidates: Sequence[Candidate], pack: Path, args: argparse.Namespace, name: str) -> Results:
     """All candidates on the pictures of a pack."""
     plan = Plan((), (str(pack),), args.subset, features=(), distances=())
-    out = args.runs / "evaluation" / "-".join([name, *(c.name.replace(" ", "-") for c in candidates)])[:200]
+    which = hashlib.sha256(repr((candidates, args.subset)).encode()).hexdigest()[:12]
+    out = args.runs / "evaluation" / f"{name}-{which}"
     return judge(
         plan,
         candidates,
@@ -97,27 +102,25 @@ def evaluated(candidates: Sequence[Candidate], pack: Path, args: argparse.Namesp
     ).results
 
 
-def table(candidates: Sequence[Candidate], found: dict[str, Results], runs: Path) -> str:
-    """A row for each candidate."""
+def table(candidates: Sequence[Candidate], trained: Sequence[str], found: dict[str, Results], runs: Path) -> str:
+    """A row for each candidate; of those that were trained here more is known."""
     titles = [f"{name}, against {what}" for name in SETS for what in ("grey", BASE)]
     lines = [f"| run | change | parameters | minutes | {' | '.join(titles)} |", "|---" * (4 + len(titles)) + "|"]
     for one in candidates:
         cells = [_cell(results, one.name, against) for results in found.values() for against in ("grey", BASE)]
-        lines.append(f"| {one.name} | {' | '.join([*_about(runs / one.name), *cells])} |")
+        about = _about(runs / one.name) if one.name in trained else ["", "", ""]
+        lines.append(f"| {one.name} | {' | '.join([*about, *cells])} |")
     return "\n".join(lines)
 
 
 def _about(run: Path) -> list[str]:
-    """What a run changed, its network's parameters, and how long it took; of other candidates nothing is known."""
-    path = CONFIGS / f"{run.name}.yaml"
-    if not path.exists():
-        return ["", "", ""]
-    changed = {key: value for key, value in changes(path).items() if key != "base"}
+    """What a run changed, its network's parameters, and how long it took."""
+    changed = {key: value for key, value in changes(CONFIGS / f"{run.name}.yaml").items() if key != "base"}
     config = Config.read(run / "config.yaml")
     with torch.device("meta"):
         net = build_net(config, torch.zeros(config.classes, 2), 0)
     rows = [line.split(",") for line in (run / "log.csv").read_text().splitlines()[1:]]
-    seconds = sum(max(float(r[1]) for r in rows if r[1]) for rows in [rows] if rows)
+    seconds = float(rows[-1][1]) if rows else 0.0
     text = "" if run.name == BASE else "; ".join(f"`{key}: {value}`" for key, value in changed.items())
     return [text, f"{sum(p.numel() for p in net.parameters()):,}", f"{seconds / 60:.0f}"]
 
@@ -144,4 +147,7 @@ def _points(sums: Doubles) -> Doubles:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except TintypeError as error:
+        sys.exit(f"error: {error}")

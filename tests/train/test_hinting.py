@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tintype.nets.tint import CHROMA_SCALE
-from tintype.train.hinting import hints_of, no_hints
+from tintype.train.hinting import hints_of
 
 
 def test_hints_tell_the_true_colours_of_some_places():
@@ -29,7 +29,3 @@ def test_the_same_draws_give_the_same_hints():
     chroma = torch.rand(3, 2, 32, 32)
     a, b = (hints_of(chroma, 0.7, np.random.default_rng(5)) for _ in range(2))
     assert torch.equal(a, b)
-
-
-def test_no_hints_are_zeros():
-    assert no_hints(torch.rand(2, 1, 32, 64)).shape == (2, 3, 32, 64) and not no_hints(torch.rand(1, 1, 32, 32)).any()

@@ -23,6 +23,7 @@ from tintype.nets.tint import Tint
 from tintype.train import export, fit, losses, recipe
 from tintype.train.cache import pack_of
 from tintype.train.config import system_of
+from tintype.train.crops import everything
 from tintype.train.training import begin
 
 
@@ -148,8 +149,8 @@ def test_a_run_starts_with_an_exported_network_and_learns_on(run, pack, config, 
     export.export_tint(net, exported, export.about_tint(net), half=False)
     text = yaml.safe_load(config.read_text()) | {"start": "net.onnx", "optimizer": optimizer, "depths": [1, 2, 1, 1]}
     (tmp_path / "grown.yaml").write_text(yaml.safe_dump(text))
-    chosen, some = recipe.Config.read(tmp_path / "grown.yaml"), torch.rand(16, 1, 64, 64)
-    training = begin(chosen, pack_of([str(pack)], run / "cache", fit.SHORT), some, "cpu", None)
+    chosen, decoded = recipe.Config.read(tmp_path / "grown.yaml"), pack_of([str(pack)], run / "cache", fit.SHORT)
+    training = begin(chosen, decoded, everything(decoded), "cpu", None)
     with torch.no_grad():
         got = training.net.eval()(luma, hints)
     for a, b in zip(got, expected, strict=True):
@@ -161,24 +162,49 @@ def test_a_run_starts_with_an_exported_network_and_learns_on(run, pack, config, 
     assert recipe.Config.read(folder / "config.yaml").start == str(exported)
 
 
+def test_what_a_run_starts_with_has_kernels_of_the_usual_size(run, pack, config, tmp_path):
+    net = export.load(run)
+    for parameter in net.parameters():
+        parameter.data *= 1e-3 if parameter.ndim == 4 else 1
+    export.export_tint(net, tmp_path / "net.onnx", export.about_tint(net), half=False)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"start": "net.onnx"}))
+    decoded = pack_of([str(pack)], run / "cache", fit.SHORT)
+    begun = begin(recipe.Config.read(tmp_path / "c.yaml"), decoded, everything(decoded), "cpu", None).net
+    usual = Tint(torch.zeros(16, 2), (8, 16, 16, 32, 32), (1, 1, 1, 1), (1, 1, 1), hinted=True)
+    for name in ("stem.0", "downs.3.0", "stages.2.0.body.0"):
+        own, other = (n.get_submodule(name).weight.square().mean().sqrt() for n in (begun, usual))
+        assert 0.7 < own / other < 1.4
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"vivid": 0}, "colour_weight, critic_weight is for a vivid head"),
+        ({"hints": 1.5}, r"hints is 1.5; expected a share from 0 to 1"),
+        ({"depths": [1, 1]}, "five widths, four depths and three up_depths"),
+        ({"frozen": True}, "name one to start with"),
+    ],
+)
+def test_configs_that_make_no_sense_are_refused(config, tmp_path, change, cause):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | change))
+    with pytest.raises(UsageError, match=rf"c.yaml:\d+: .*{cause}"):
+        recipe.Config.read(tmp_path / "c.yaml")
+
+
 def test_a_start_that_does_not_fit_is_refused(run, pack, config, tmp_path):
-    net, luma = export.load(run), torch.rand(4, 1, 64, 64)
+    net, decoded = export.load(run), pack_of([str(pack)], run / "cache", fit.SHORT)
     export.export_tint(net, tmp_path / "net.onnx", export.about_tint(net))
     (tmp_path / "broken.onnx").write_bytes(b"no network")
     for start, change, cause in (
         ("net.onnx", {"widths": [8, 16, 16, 32, 64]}, "choose the same widths"),
         ("broken.onnx", {}, "no network that tintype export wrote"),
         ("none.onnx", {}, "no such file to start with"),
+        ("net.onnx", {"start_sha256": "a" * 64}, "is not the file that this config starts with"),
+        ("net.onnx", {"frozen": True, "attention": [2, 1]}, r"lacks context\.1: a frozen network can't learn them"),
     ):
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | change | {"start": start}))
         with pytest.raises(UsageError, match=cause):
-            begin(
-                recipe.Config.read(tmp_path / "c.yaml"),
-                pack_of([str(pack)], run / "cache", fit.SHORT),
-                luma,
-                "cpu",
-                None,
-            )
+            begin(recipe.Config.read(tmp_path / "c.yaml"), decoded, everything(decoded), "cpu", None)
 
 
 def test_a_frozen_network_learns_nothing_but_its_vivid_head(run, pack, config, tmp_path):
@@ -194,8 +220,6 @@ def test_a_frozen_network_learns_nothing_but_its_vivid_head(run, pack, config, t
         (mean, logits, vivid), (same, too, other) = before(luma, hints), after(luma, hints)
     assert torch.allclose(mean, same, atol=1e-5) and torch.allclose(logits, too, atol=1e-3)
     assert (vivid - other).abs().max() > 1e-4
-    with pytest.raises(UsageError, match="nothing to learn but a vivid head"):
-        fit.fit(replace(chosen, vivid=0), [str(pack)], tmp_path / "other", run / "cache", workers=0)
 
 
 def test_ab_of_luma_and_chroma_is_skimages_lab():

@@ -126,20 +126,21 @@ class Neural:
         if options.decode == "mode":
             likeliest: Float = self.centres[logits.argmax(-1)]
             return likeliest
-        sharper = logits if options.decode == "annealed" else logits + np.float32(TASTE_STRENGTH) * self._taste(options)
-        sharper = np.asarray(sharper / (options.temperature or self.temperature), np.float32)
-        if vivid is None:
-            color = mean + self._expected(sharper) - self._expected(logits)
-        else:
-            color = vivid + self._expected(sharper) - self._expected(logits / np.float32(self.temperature))
+        color, own = (mean, 1.0) if vivid is None else (vivid, self.temperature)
+        temperature = options.temperature or self.temperature
+        if options.decode == "sample" or temperature != own:
+            sharper = (
+                logits + np.float32(TASTE_STRENGTH) * self._taste(options) if options.decode == "sample" else logits
+            )
+            color = color + self._expected(sharper, temperature) - self._expected(logits, own)
         if self.power != 1:
             strength = np.linalg.norm(color, axis=-1, keepdims=True) / np.float32(POWER_AT * self._unit)
-            color = color * strength ** np.float32(self.power - 1)
+            color = color * np.maximum(strength, np.float32(1e-6)) ** np.float32(self.power - 1)
         return np.asarray(color * np.float32(self.gain), np.float32)
 
-    def _expected(self, logits: Float) -> Float:
+    def _expected(self, logits: Float, temperature: float = 1.0) -> Float:
         """The mean colour (h, w, 2) of a distribution over classes (h, w, K)."""
-        weights = np.exp(logits - logits.max(-1, keepdims=True))
+        weights = np.exp((logits - logits.max(-1, keepdims=True)) / np.float32(temperature))
         expected: Float = weights @ self.centres / weights.sum(-1, keepdims=True)
         return expected
 

@@ -94,7 +94,7 @@ class Queries(nn.Module):
 
     def __init__(self, count: int, seen: tuple[int, ...], width: int, inner: int = 128) -> None:
         super().__init__()
-        self.first, self.whole = nn.Parameter(0.1 * torch.randn(count, inner)), nn.Linear(seen[0], inner)
+        self.first, self.whole = nn.Parameter(0.1 * torch.randn(1, count, inner)), nn.Linear(seen[0], inner)
         self.looks = nn.ModuleList(Look(inner, s) for s in seen)
         self.norm, self.pattern = nn.LayerNorm(inner), nn.Linear(inner, width)
         self.add = nn.Conv2d(count, width, 1)
@@ -230,9 +230,11 @@ class Tint(nn.Module):
         self.topic_head = nn.Linear(w32, topics) if topics else None
 
     def trunk(self, luma: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Luma (N, 1, H, W) in [0, 1] and hints (N, 3, H, W), which are none where the network takes none -> features (N, w4, H/4, W/4) for the heads, and the deepest ones (N, w32, H/32, W/32)."""
+        """Luma (N, 1, H, W) in [0, 1] and hints (N, 3, H, W) or none -> features (N, w4, H/4, W/4) for the heads, and the deepest ones (N, w32, H/32, W/32)."""
         seen = (luma - 0.45) / 0.25
-        x = self.stem(seen if hints is None else torch.cat([seen, hints], 1))
+        if self.hinted:
+            seen = torch.cat([seen, torch.zeros_like(luma).expand(-1, 3, -1, -1) if hints is None else hints], 1)
+        x = self.stem(seen)
         skips = []
         for down, stage in zip(self.downs, self.stages, strict=True):
             x = stage(down(x))

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from tintype.train import losses
 from tintype.train.cache import Pack
+from tintype.train.crops import Rows
 
 
-def centres(pack: Pack, count: int, seed: int) -> Tensor:
-    """`count` chroma classes (count, 2): k-means over the data's chroma histogram, counts to the power 0.4 so that rare colours get classes too."""
+def centres(pack: Pack, rows: Rows, count: int, seed: int) -> Tensor:
+    """`count` chroma classes (count, 2): k-means over the chroma histogram of the pictures `rows`, counts to the power 0.4 so that rare colours get classes too."""
     rng = np.random.default_rng(seed)
-    some = rng.choice(len(pack.index), min(3000, len(pack.index)), replace=False)
+    some = rows[rng.choice(len(rows), min(3000, len(rows)), replace=False)]
     rgb = np.concatenate([pack.picture(int(i))[::4, ::4].reshape(-1, 3) for i in some]).astype(np.float32) / 255
     _, chroma = losses.split(torch.from_numpy(rgb).T[None, :, :, None])
     points = chroma[0, :, :, 0].T.numpy()

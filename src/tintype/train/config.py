@@ -179,8 +179,8 @@ def _composed(path: Path, above: tuple[Path, ...] = ()) -> yaml.MappingNode:
     base = next((value for key, value in node.value if key.value == "base"), None)
     if base is None:
         return node
-    below = path.parent / str(base.value)
-    if below in above:
+    below = (path.parent / str(base.value)).resolve()
+    if below in (path.resolve(), *above):
         raise UsageError(f"{_place(base)}: {base.value} is its own base")
     own = [(key, value) for key, value in node.value if key.value != "base"]
     known = {key.value for key, _ in own}

@@ -1,7 +1,7 @@
 """Train `tint`: data -> crops -> losses -> a run folder with config, log and checkpoint.
 
-A run folder holds `config.yaml` (as resolved), `log.csv`, and `checkpoint.pt` (weights, averaged weights, optimizer,
-step), written whole or not at all; starting the same command again goes on from it.
+A run folder holds `config.yaml` (as resolved), `log.csv`, and `checkpoint.pt` (weights, averaged weights, optimizers,
+what helps in training, step), written whole or not at all; starting the same command again goes on from it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch.utils.data import DataLoader, Subset
 
 from tintype.errors import UsageError, suggestion
 from tintype.picture.atomic import replacing
 from tintype.train.cache import Pack, pack_of
 from tintype.train.config import written
-from tintype.train.crops import Crops, Cut, Rows, luma_of, whole
+from tintype.train.crops import Crops, Cut, Rows
 from tintype.train.lesson import load_teacher
 from tintype.train.objective import Batch
 from tintype.train.recipe import Config
@@ -29,8 +28,6 @@ from tintype.train.training import begin
 SHORT = 168
 #: Crops change their ratio by up to a third either way: part of the data was squeezed to a square at its home.
 STRETCH = 0.29
-#: Pictures by which the normalizations of a network that is started with are measured.
-_MEASURED = 64
 
 
 def fit(
@@ -47,17 +44,16 @@ def fit(
     Raises LossError where the loss is not finite; the batch is then in the run folder. Raises UsageError where the config
     asks for a teacher and none is given, and for places and checkpoints that can't be used; SaveError where the folder can't be written.
     """
-    adviser = load_teacher(config.teacher_weight + config.feature_weight, teacher)
+    adviser = load_teacher(config.teacher_weight + config.feature_weight, teacher, device)
     pack = pack_of(data, cache, SHORT)
-    some = torch.from_numpy(np.stack([luma_of(whole(pack.picture(i), 128)) for i in _rows(config, pack)[:_MEASURED]]))
-    training = begin(config, pack, some[:, None], device, adviser)
+    training = begin(config, pack, rows_of(config, pack), device, adviser)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         training.restore(checkpoint)
     with replacing(run / "config.yaml", overwrite=True) as part:
         part.write_text(written(config))
-    _cut(run / "log.csv", training.step)
-    began, shown = time.time(), dict[str, float]()
+    spent = _cut(run / "log.csv", training.step)
+    began, shown = time.time() - spent, dict[str, float]()
     with (run / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
         for batch in batches(config, pack, training.step, workers):
@@ -72,13 +68,16 @@ def fit(
                 training.save(checkpoint)
 
 
-def _cut(log: Path, step: int) -> None:
-    """Leave out the log's rows of steps after `step`, which are made once more."""
+def _cut(log: Path, step: int) -> float:
+    """Leave out the log's rows of steps after `step`, which are made once more; the seconds that the rest took."""
+    seconds = 0.0
     if log.exists():
         lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
         kept = [line for line in lines if line.startswith("step,") or int(line.partition(",")[0]) <= step]
         with replacing(log, overwrite=True) as part:
             part.write_text("".join(kept))
+        seconds = max((float(line.split(",")[1]) for line in kept if not line.startswith("step,")), default=0.0)
+    return seconds
 
 
 def batches(config: Config, pack: Pack, step: int, workers: int) -> Iterator[Batch]:
@@ -97,10 +96,10 @@ def _crops(config: Config, pack: Pack, number: int) -> Crops:
     """Those of a whole phase, the `number`th."""
     phase = config.phases[number]
     cut = Cut(phase.size, phase.area, STRETCH, config.spoil, True, config.balance, config.seed)
-    return Crops(pack, _rows(config, pack), cut, number, phase.steps * phase.batch)
+    return Crops(pack, rows_of(config, pack), cut, number, phase.steps * phase.batch)
 
 
-def _rows(config: Config, pack: Pack) -> Rows:
+def rows_of(config: Config, pack: Pack) -> Rows:
     """The pictures that the run learns from. Raises UsageError for a source that isn't there to be left out."""
     for name in config.without:
         if name not in pack.names:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tintype.nets.tint import CHROMA_SCALE
 
 #: Of the hinted pictures, the most points that one is given. Their number's logarithm is even: few points count as much as many.
 _MOST = 64
-#: A point is a square of at most so many pixels a side (Zhang et al. 2017, section 3.1: 1 to 9).
+#: A point is a square of at most so many pixels a side (Zhang et al. 2017, section 3.1).
 _WIDEST = 9
 
 
 def hints_of(chroma: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     """Hints (N, 3, H, W), as nets.tint takes them, that tell some of the chroma (N, 2, H, W): none in 1 - `share` of the pictures.
 
-    Each point is a square of 1 to 9 pixels a side with the one mean colour of what it covers; its place is drawn evenly.
+    Each point is a square of 1, 3, 5, 7 or 9 pixels a side with the one mean colour of what it covers; its place is drawn evenly.
     """
     n, _, h, w = chroma.shape
     told = chroma.new_zeros(n, 3, h, w)
@@ -36,8 +35,3 @@ def hints_of(chroma: Tensor, share: float, rng: np.random.Generator) -> Tensor:
             told[(picture, slice(0, 2), *place)] = colour[:, None, None]
             told[(picture, 2, *place)] = 1
     return told
-
-
-def no_hints(luma: Tensor) -> Tensor:
-    """Hints that tell nothing, for luma (N, 1, H, W)."""
-    return torch.zeros_like(luma).expand(-1, 3, -1, -1)

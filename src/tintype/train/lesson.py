@@ -19,18 +19,23 @@ class Lesson(nn.Module):
     from luma alone (Romero et al. 2015, FitNets). Teacher and lesson are for training only; neither is exported.
     """
 
-    def __init__(self, teacher: nn.Module, width: int) -> None:
+    def __init__(self, teacher: nn.Module, width: int, device: str = "cpu") -> None:
         super().__init__()
         self.teach = [teacher]  # in a list, so that it is no part of the checkpoint
         with torch.no_grad():
-            maps = self._maps(torch.zeros(1, 3, 64, 64))
+            maps = self._maps(torch.zeros(1, 3, 64, 64, device=device))
         self.answer = nn.Conv2d(width, maps[-1].shape[1], 1)
-        self.standards = nn.ModuleList(nn.BatchNorm2d(m.shape[1], affine=False) for m in maps)
+        # Without momentum: means over all that was seen, so that they are right from the first batch on.
+        self.standards = nn.ModuleList(nn.BatchNorm2d(m.shape[1], affine=False, momentum=None) for m in maps)
+        self.to(device)
 
     def seen(self, rgb: Tensor) -> list[Tensor]:
-        """What the teacher sees in `rgb` (N, 3, H, W) in [0, 1]: its maps, standardized, the deepest last."""
+        """What the teacher sees in `rgb` (N, 3, H, W) in [0, 1]: its maps, standardized by all that it has seen, the deepest last."""
         with torch.no_grad():
-            return [standard(m) for standard, m in zip(self.standards, self._maps(rgb), strict=True)]
+            maps = self._maps(rgb)
+            for standard, m in zip(self.standards, maps, strict=True):
+                standard(m)
+            return self._standardized(maps)
 
     def forward(self, deepest: Tensor, seen: list[Tensor]) -> Tensor:
         """Mean squared error between what the student tells and the deepest of what the teacher has `seen`: 1 is ignorance."""
@@ -38,21 +43,25 @@ class Lesson(nn.Module):
 
     def apart(self, coloured: Tensor, seen: list[Tensor]) -> Tensor:
         """Mean squared difference between the teacher's maps of coloured pictures (N, 3, H, W) and those of the originals (Johnson et al. 2016, equation 2), all depths alike."""
-        terms = []
-        for m, wanted, standard in zip(self._maps(coloured), seen, self.standards, strict=True):
+        told = self._standardized(self._maps(coloured))
+        return torch.stack([F.mse_loss(m, wanted) for m, wanted in zip(told, seen, strict=True)]).mean()
+
+    def _standardized(self, maps: list[Tensor]) -> list[Tensor]:
+        found = []
+        for standard, m in zip(self.standards, maps, strict=True):
             assert isinstance(standard, nn.BatchNorm2d)
-            told = F.batch_norm(m, standard.running_mean, standard.running_var, eps=standard.eps)
-            terms.append(F.mse_loss(told, wanted))
-        return torch.stack(terms).mean()
+            found.append(F.batch_norm(m, standard.running_mean, standard.running_var, eps=standard.eps))
+        return found
 
     def _maps(self, rgb: Tensor) -> list[Tensor]:
         out = self.teach[0](rgb)
         return [m.float() for m in (out if isinstance(out, tuple | list) else (out,))]
 
 
-def load_teacher(weight: float, path: Path | None) -> nn.Module | None:
-    """The teacher in a TorchScript file, or None where its losses weigh nothing. It maps RGB (N, 3, H, W) in [0, 1] to features (N, C, H/32, W/32), or to several maps, of which those are the last.
+def load_teacher(weight: float, path: Path | None, device: str = "cpu") -> nn.Module | None:
+    """The teacher in a TorchScript file, or None where its losses weigh nothing.
 
+    It maps RGB (N, 3, H, W) in [0, 1] to features (N, C, H/32, W/32), or to several maps, of which those are the last.
     Raises UsageError where the config gives it a `weight` and no file is named, or the file holds none.
     """
     if not weight:
@@ -63,7 +72,9 @@ def load_teacher(weight: float, path: Path | None) -> nn.Module | None:
         )
     untyped: Any = torch.jit.load  # torch gives it no types
     try:
-        teacher: nn.Module = untyped(path)
+        teacher: nn.Module = untyped(path, map_location=device)
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"{path}: holds no TorchScript network: {str(error).splitlines()[0]}") from None
+    for parameter in teacher.parameters():  # a script knows no requires_grad_ of its own
+        parameter.requires_grad_(False)
     return teacher.eval()

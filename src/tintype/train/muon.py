@@ -20,19 +20,16 @@ class AdamWithMuon:
 
     def __init__(self, groups: list[dict[str, Any]], learning_rate: float, betas: tuple[float, float]) -> None:
         self.matrices: list[tuple[Tensor, nn.Parameter]] = []
-        rest, decay = list[dict[str, Any]](), 0.0
+        matrices, rest = list[dict[str, Any]](), list[dict[str, Any]]()
         for group in groups:
-            kernels = [p for p in group["params"] if _is_kernel(p)]
-            self.matrices += [(p, nn.Parameter(_matrix(p.data))) for p in kernels]
-            decay = group["weight_decay"] if kernels else decay
+            pairs = [(p, nn.Parameter(_matrix(p.data))) for p in group["params"] if _is_kernel(p)]
+            self.matrices += pairs
             others = [p for p in group["params"] if not _is_kernel(p)]
-            if others:
-                rest.append({**group, "params": others})
+            matrices += [{**group, "params": [m for _, m in pairs]}] if pairs else []
+            rest += [{**group, "params": others}] if others else []
         self.adam = torch.optim.AdamW(rest, learning_rate, betas)
         made: Any = torch.optim.Muon  # whose step has no types
-        self.muon = made(
-            [m for _, m in self.matrices], learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-        )
+        self.muon = made(matrices, learning_rate, adjust_lr_fn="match_rms_adamw")
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:

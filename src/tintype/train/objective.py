@@ -50,9 +50,10 @@ class Objective:
         config, net = self.config, self.net
         luma, bytes_, topic = (batch[k].to(self.device, non_blocking=True) for k in ("luma", "rgb", "topic"))
         rgb = bytes_.float() / 255
+        full = losses.split(rgb)
         small, chroma = losses.split(F.avg_pool2d(rgb, Tint.stride))
         draw = np.random.default_rng([config.seed, 2, step])
-        hints = hints_of(losses.split(rgb)[1], config.hints, draw) if net.hinted else None
+        hints = hints_of(full[1], config.hints, draw) if net.hinted else None
         dy, dx = step % 2, step // 2 % 2
         terms: dict[str, tuple[float, Tensor]] = {}
         with torch.autocast(self.device, torch.bfloat16, enabled=has_bfloat16(self.device)):
@@ -67,31 +68,32 @@ class Objective:
             if net.topic_head is not None:
                 topics = net.topic_head(deepest.mean((2, 3)))
                 terms["topics"] = config.topic_weight, F.cross_entropy(topics.float(), topic, label_smoothing=0.1)
-            seen = self.lesson.seen(rgb) if self.lesson is not None else None
-            if self.lesson is not None and seen is not None and config.teacher_weight:
-                terms["teacher"] = config.teacher_weight, self.lesson(deepest, seen)
+            seen = list[Tensor]()
+            if self.lesson is not None:
+                seen = self.lesson.seen(rgb)
+                if config.teacher_weight:
+                    terms["teacher"] = config.teacher_weight, self.lesson(deepest, seen)
             vivid = None
             if net.vivid_head is not None:
                 vivid = net.vivid_head(features.detach(), mean.detach()).float() * CHROMA_SCALE
-                terms |= self._vivid(vivid, chroma, small, rgb, seen)
+                terms |= self._vivid(vivid, chroma, small, full[0], seen)
         total = torch.stack([weight * term for weight, term in terms.values()]).sum()
         parts = {name: float(term.detach()) for name, (_, term) in terms.items()}
         return Cost(total, parts, small, chroma, vivid)
 
     def _vivid(
-        self, vivid: Tensor, chroma: Tensor, luma: Tensor, rgb: Tensor, seen: list[Tensor] | None
+        self, vivid: Tensor, chroma: Tensor, small: Tensor, luma: Tensor, seen: list[Tensor]
     ) -> dict[str, tuple[float, Tensor]]:
         """The vivid head's terms: near enough to the truth, as colourful, and like a photograph to a teacher and to a critic."""
         config = self.config
         terms = {
-            "vivid": (config.vivid_weight, losses.mean_loss(vivid, chroma, luma)),
+            "vivid": (config.vivid_weight, losses.mean_loss(vivid, chroma, small)),
             "colour": (config.colour_weight, losses.colour_gap(vivid, chroma)),
         }
-        if self.lesson is not None and seen is not None and config.feature_weight:
-            looks = losses.coloured(losses.split(rgb)[0], vivid)
-            terms["features"] = config.feature_weight, self.lesson.apart(looks, seen)
+        if self.lesson is not None and config.feature_weight:
+            terms["features"] = config.feature_weight, self.lesson.apart(losses.coloured(luma, vivid), seen)
         if self.critic is not None:
-            terms["fooled"] = config.critic_weight, -self.critic(luma, vivid).float().mean()
+            terms["fooled"] = config.critic_weight, -self.critic(small, vivid).float().mean()
         return terms
 
     def critic_cost(self, cost: Cost) -> Tensor:

@@ -27,8 +27,8 @@ class Phase:
 class Config:
     """A training run, as the YAML file says it. See configs/tint.yaml and configs/tint/.
 
-    `start`: an exported network (.onnx) whose weights the run begins with, relative to the YAML file; "" for random ones. What it lacks
-    begins by adding nothing.
+    `start`: an exported network (.onnx) whose weights the run begins with, relative to the YAML file that is read; "" for random
+    ones. What it lacks begins by adding nothing. `start_sha256`: where given, the file must be that one.
     """
 
     net: str
@@ -39,26 +39,39 @@ class Config:
     depths: tuple[int, ...]
     up_depths: tuple[int, ...]
     attention: tuple[int, int]
-    queries: int
-    vivid: int
-    ema: float
-    class_weight: float
-    topic_weight: float
-    teacher_weight: float
-    vivid_weight: float
-    feature_weight: float
-    colour_weight: float
-    critic_weight: float
+    queries: int  #: colour queries
+    vivid: int  #: residual blocks of the vivid head; 0: no such head
+    ema: float  #: decay of the weights' moving average
+    class_weight: float  #: cross-entropy of the chroma classes; what the mean's squared error counts is 1
+    topic_weight: float  #: cross-entropy of the picture's own class
+    teacher_weight: float  #: a teacher's features, told from luma
+    vivid_weight: float  #: the vivid head's squared error
+    feature_weight: float  #: a teacher's features of the picture in the vivid head's colours
+    colour_weight: float  #: the same colours' mean strength
+    critic_weight: float  #: and what a critic says of them
     frozen: bool  #: only the vivid head learns
     optimizer: Literal["adamw", "muon"]
     weight_decay: float
-    hints: float
-    spoil: float
-    balance: float
+    hints: float  #: share of the pictures with hints; 0: the network takes none
+    spoil: float  #: share of the inputs that are aged as prints are
+    balance: float  #: pictures of a source are drawn with its size to the power 1 - balance
     learning_rate: float
     phases: tuple[Phase, ...]
     start: str = ""
+    start_sha256: str = ""
     without: tuple[str, ...] = ()  #: sources whose pictures are left out
+
+    def __post_init__(self) -> None:
+        if (len(self.widths), len(self.depths), len(self.up_depths)) != (5, 4, 3):
+            raise ValueError("expected five widths, four depths and three up_depths")
+        for name in ("hints", "spoil", "balance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
+        asked = [n for n in ("vivid_weight", "feature_weight", "colour_weight", "critic_weight") if getattr(self, n)]
+        if not self.vivid and (asked or self.frozen):
+            raise ValueError(f"{', '.join(asked) or 'frozen'} is for a vivid head: give the network one (vivid: 1)")
+        if self.frozen and not self.start:
+            raise ValueError("a frozen network learns nothing but its vivid head: name one to start with")
 
     @property
     def steps(self) -> int:
@@ -69,7 +82,7 @@ class Config:
     def read(cls, path: Path) -> Config:
         """The config in the YAML file `path`. Raises UsageError, which names file, line and key."""
         config = read_as(path, cls)
-        return replace(config, start=str(path.parent / config.start)) if config.start else config
+        return replace(config, start=str((path.parent / config.start).resolve())) if config.start else config
 
 
 def build_net(config: Config, table: Tensor, topics: int) -> Tint:

@@ -15,37 +15,36 @@ from torch import Tensor, nn
 
 from tintype.errors import UsageError
 from tintype.nets.tint import Tint
-from tintype.train.hinting import no_hints
 
 
 def begin_with(net: Tint, path: Path, luma: Tensor) -> list[str]:
     """Give `net` the weights of the ONNX file `path`; the names of its tensors that the file lacks, which stay as they are.
 
-    An exported network has its batch normalizations folded into the convolutions. They are unfolded by what they see of luma (N, 1, H, W),
-    without hints: each then passes on what it gets, normalized and back again, so that the network computes what the file does.
+    An exported network has its batch normalizations folded into the convolutions. They are unfolded by what they see of luma (N, 1, H, W):
+    each then passes on what it gets, normalized and back again, so that the network computes what the file does. Kernels get
+    the size that they are initialized with, and their normalizations the inverse of it: for the optimizer, whose steps
+    are of one size, they would be too small otherwise, or too large.
     Raises UsageError for a file that is no `tint`, or of other widths or chroma classes.
     """
     stored = _stored(path)
-    mine = net.state_dict()
-    lacking = [name for name in mine if name not in stored and ".running_" not in name and "num_batches" not in name]
-    folded = dict(_folded(net))
-    for name, tensor in mine.items():
+    folded = [(name, norm_name, norm) for name, norm_name, norm in _folded(net) if f"{name}.weight" in stored]
+    unfolded = {f"{norm_name}.{field}" for _, norm_name, _ in folded for field in ("weight", "bias")}
+    lacking = []
+    for name, tensor in net.state_dict().items():
         if name not in stored:
+            if not name.endswith(("running_mean", "running_var", "num_batches_tracked")) and name not in unfolded:
+                lacking.append(name)
             continue
         value = stored[name]
         if name == "stem.0.weight" and net.hinted and value.shape[1] == 1:  # of a network that took no hints
             value = torch.cat([value, value.new_zeros(value.shape[0], 3, *value.shape[2:])], 1)
         if value.shape != tensor.shape:
             raise UsageError(
-                f"{path}: its {name} is of {tuple(value.shape)}, this network's of {tuple(tensor.shape)}: choose the same widths and classes"
+                f"{path}: its {name} is of {tuple(value.shape)}, this network's of {tuple(tensor.shape)}: choose the same widths, classes and hints"
             )
         tensor.copy_(value)
-    biases = {norm: stored[f"{name}.bias"] for name, norm in folded.items() if f"{name}.weight" in stored}
-    _unfold(net, biases, luma)
-    known = {
-        f"{_norm_of(name)}.{field}" for name in folded if f"{name}.weight" in stored for field in ("weight", "bias")
-    }
-    return [name for name in lacking if name not in known]
+    _unfold(net, {norm: (net.get_submodule(name), stored[f"{name}.bias"]) for name, _, norm in folded}, luma)
+    return lacking
 
 
 def _stored(path: Path) -> dict[str, Tensor]:
@@ -62,52 +61,53 @@ def _stored(path: Path) -> dict[str, Tensor]:
         raise
     except Exception:  # whatever a damaged file makes of the reader
         raise UsageError(f"{path}: is no network that tintype export wrote") from None
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        raise UsageError(f"{path}: computes in 8 bits; name the file that it was made of")
     tensors = {
         each.name.removesuffix(".half"): torch.from_numpy(np.array(numpy_helper.to_array(each))).float()
         for each in model.graph.initializer
     }
     made = {name: node for node in model.graph.node for name in node.output}
-    for (
-        node
-    ) in model.graph.node:  # a dense layer is a product with a nameless, transposed table, and a sum with its bias
-        if node.op_type == "Add":
-            bias = next((i for i in node.input if i.endswith(".bias")), None)
-            product = next((made[i] for i in node.input if i in made and made[i].op_type == "MatMul"), None)
-            if bias and product and product.input[1] in tensors:
-                tensors[bias.removesuffix("bias") + "weight"] = tensors[product.input[1]].T
+    # A dense layer is a product with a nameless, transposed table, and a sum with its bias.
+    for node in model.graph.node:
+        bias = next((i for i in node.input if i.endswith(".bias")), None)
+        product = next((made[i] for i in node.input if i in made and made[i].op_type == "MatMul"), None)
+        if node.op_type == "Add" and bias and product and product.input[1] in tensors:
+            tensors.setdefault(bias.removesuffix("bias") + "weight", tensors[product.input[1]].T)
     return {**tensors, "centres": centres}
 
 
-def _folded(net: nn.Module) -> Iterator[tuple[str, nn.BatchNorm2d]]:
-    """The convolutions that export folds a batch normalization into, by name, and that."""
+def _folded(net: nn.Module) -> Iterator[tuple[str, str, nn.BatchNorm2d]]:
+    """The convolutions that export folds a batch normalization into: their names, its name, and that."""
     for name, module in net.named_modules():
         if isinstance(module, nn.Sequential):
             for k, (first, second) in enumerate(pairwise(module)):
                 if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    yield f"{name}.{k}", second
-
-
-def _norm_of(convolution: str) -> str:
-    """The name of the normalization that follows a convolution."""
-    head, _, number = convolution.rpartition(".")
-    return f"{head}.{int(number) + 1}"
+                    yield f"{name}.{k}", f"{name}.{k + 1}", second
 
 
 @torch.no_grad()
-def _unfold(net: Tint, biases: dict[nn.BatchNorm2d, Tensor], luma: Tensor) -> None:
-    """Let each normalization pass on what it gets, and its convolution's bias added."""
+def _unfold(net: Tint, folded: dict[nn.BatchNorm2d, tuple[nn.Module, Tensor]], luma: Tensor) -> None:
+    """Let each normalization pass on what its convolution, whose bias is given with it, gave before; and rescale that."""
+    scales = {}
+    for norm, (convolution, _) in folded.items():
+        weight = convolution.get_parameter("weight")
+        usual = (3 * weight[0].numel()) ** -0.5  # root mean square of torch's initial weights
+        now = weight.square().mean((1, 2, 3)).sqrt()
+        scales[norm] = torch.where(now > 0, usual / now.clamp_min(1e-12), 1.0)
+        weight.mul_(scales[norm][:, None, None, None])
 
     def measure(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
-        x = inputs[0].float()
+        x, scale = inputs[0].float(), scales[norm]
         norm.running_mean.copy_(x.mean((0, 2, 3)))
         norm.running_var.copy_(x.var((0, 2, 3), correction=0))
-        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-        norm.bias.copy_(norm.running_mean + biases[norm])
+        norm.weight.copy_((norm.running_var + norm.eps).sqrt() / scale)
+        norm.bias.copy_(norm.running_mean / scale + folded[norm][1])
 
-    hooks = [norm.register_forward_pre_hook(measure) for norm in biases]
+    hooks = [norm.register_forward_pre_hook(measure) for norm in folded]
     was, _ = net.training, net.eval()
-    net(luma, no_hints(luma) if net.hinted else None)
+    net(luma)
     net.train(was)
     for hook in hooks:
         hook.remove()

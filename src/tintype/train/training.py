@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import swa_utils
 
 from tintype.errors import UsageError
@@ -15,13 +17,18 @@ from tintype.nets.tint import Critic, Tint
 from tintype.train import checkpoints, guard, losses
 from tintype.train.cache import Pack
 from tintype.train.centres import centres
+from tintype.train.crops import Rows, luma_of, whole
 from tintype.train.lesson import Lesson
 from tintype.train.muon import AdamWithMuon
 from tintype.train.objective import Batch, Objective
 from tintype.train.optimizers import grouped, grown
 from tintype.train.recipe import Config, build_net, learning_rate
 from tintype.train.start import begin_with
+from tintype.weights import sha256_of
 
+_LOG = logging.getLogger(__name__)
+#: Pictures by which the normalizations of a network that is started with are measured.
+_MEASURED = 64
 _BETAS = (0.9, 0.98)
 #: The critic's: without memory of where its rival was (Heusel et al. 2017 and others).
 _CRITIC_BETAS = (0.0, 0.9)
@@ -40,8 +47,8 @@ class Training:
     step: int = 0
 
     def advance(self, batch: Batch, bad: Path) -> dict[str, float]:
-        """One optimizer step; the loss's parts. Raises LossError where the loss is not finite; nothing is changed then, and the batch is in the file `bad`."""
-        for group in self.optimizer.param_groups:
+        """One optimizer step; the loss's parts. Raises LossError where the loss is not finite; no weight is changed by it then, and the batch is in the file `bad`."""
+        for group in (*self.optimizer.param_groups, *(self.rival.param_groups if self.rival else ())):
             group["lr"] = learning_rate(self.config, self.step)
         cost = self.objective.cost(batch, self.step)
         guard.check(cost.total, batch, f"step {self.step}", bad)
@@ -51,6 +58,7 @@ class Training:
         self.optimizer.step()
         if self.rival is not None:
             told = self.objective.critic_cost(cost)
+            guard.check(told, batch, f"step {self.step}", bad)
             self.rival.zero_grad(set_to_none=True)
             torch.autograd.backward(told)
             self.rival.step()
@@ -76,6 +84,7 @@ class Training:
             cause = checkpoints.first_line(error)
             raise UsageError(f"{path}: is of another network; choose another folder for this run ({cause})") from None
         self.step = state["step"]
+        self.objective = replace(self.objective, lookup=losses.class_lookup(self.net.get_buffer("centres")))
 
     def _parts(self) -> dict[str, Any]:
         helpers = {"lesson": self.objective.lesson, "critic": self.objective.critic, "rival": self.rival}
@@ -83,16 +92,16 @@ class Training:
         return {"net": self.net, "average": self.average, "optimizer": self.optimizer, **there}
 
 
-def begin(config: Config, pack: Pack, luma: Tensor, device: str, teacher: nn.Module | None) -> Training:
-    """A training at step 0: random weights by the config's seed and classes from the data, or both as the config's `start` has them.
+def begin(config: Config, pack: Pack, rows: Rows, device: str, teacher: nn.Module | None) -> Training:
+    """A training at step 0, on the pictures `rows`: random weights by the config's seed and classes from the data, or both as the config's `start` has them.
 
-    luma (N, 1, S, S): some of what it is to see. Raises UsageError where the start doesn't fit.
+    Raises UsageError where the start doesn't fit.
     """
     torch.manual_seed(config.seed)
-    table = torch.zeros(config.classes, 2) if config.start else centres(pack, config.classes, config.seed)
+    table = torch.zeros(config.classes, 2) if config.start else centres(pack, rows, config.classes, config.seed)
     net = build_net(config, table, pack.topics)
     if config.start:
-        begin_with(net, Path(config.start), luma)
+        _start(net, config, pack, rows)
     net = net.to(device)
     for parameter in net.parameters():
         if parameter.ndim == 4:
@@ -102,7 +111,7 @@ def begin(config: Config, pack: Pack, luma: Tensor, device: str, teacher: nn.Mod
     groups = grouped(net, config.weight_decay)
     lesson = critic = rival = None
     if teacher is not None:
-        lesson = Lesson(teacher, config.widths[-1]).to(device)
+        lesson = Lesson(teacher, config.widths[-1], device)
         if not config.frozen:
             groups.append({"params": list(lesson.parameters()), "weight_decay": 0.0})
     if config.critic_weight:
@@ -113,15 +122,27 @@ def begin(config: Config, pack: Pack, luma: Tensor, device: str, teacher: nn.Mod
     return Training(config, net, average, objective, made(groups, config.learning_rate, _BETAS), rival)
 
 
+def _start(net: Tint, config: Config, pack: Pack, rows: Rows) -> None:
+    """Give the network the weights that the config's `start` has, and say which it lacks. Raises UsageError where they don't fit, or are not those that are meant."""
+    path = Path(config.start)
+    if config.start_sha256 and path.is_file() and sha256_of(path) != config.start_sha256:
+        raise UsageError(f"{path}: is not the file that this config starts with, whose sha256 is {config.start_sha256}")
+    some = rows[:: max(1, len(rows) // _MEASURED)][:_MEASURED]
+    luma = torch.from_numpy(np.stack([luma_of(whole(pack.picture(int(row)), 4 * Tint.multiple)) for row in some]))
+    names = {".".join(name.split(".")[:2]) for name in begin_with(net, path, luma[:, None])}
+    lacking = sorted(name for name in names if not name.startswith("topic_head"))  # which is never exported
+    if lacking:
+        _LOG.info("%s lacks %s, which begin by adding nothing", path, ", ".join(lacking))
+    if config.frozen and any(not name.startswith("vivid_head") for name in lacking):
+        raise UsageError(f"{path}: lacks {', '.join(lacking)}: a frozen network can't learn them")
+
+
 def _ready(net: Tint, frozen: bool) -> None:
-    """The network, or its vivid head alone, ready to learn. Raises UsageError where it has none."""
+    """The network, or its vivid head alone, ready to learn."""
     if not frozen:
         net.train()
         return
-    if net.vivid_head is None:
-        raise UsageError(
-            "a frozen network has nothing to learn but a vivid head: give it one (vivid), or frozen: false"
-        )
+    assert net.vivid_head is not None  # the config says so
     net.requires_grad_(False).eval()
     net.vivid_head.requires_grad_(True).train()
 
