@@ -22,8 +22,10 @@ from skimage import data as photographs
 
 from tintype.colorizer import Colorizer
 from tintype.errors import TintypeError
+from tintype.evaluate.candidates import Sample, candidate
 from tintype.evaluate.measuring import Part
 from tintype.evaluate.metrics import Stream, View
+from tintype.evaluate.speed import _alone
 from tintype.methods.method import Options
 from tintype.picture.color import luma_of
 from tintype.weights import sha256_of
@@ -142,6 +144,13 @@ def test_differences_are_to_the_baseline(report: Path) -> None:
         elif row["measure"] == "ab_rmse":
             assert float(row["difference_low"]) <= float(row["difference"]) <= float(row["difference_high"])
             assert 0 < float(row["p"]) <= 1
+
+
+def test_memory_is_that_of_the_method_not_of_who_asks() -> None:
+    rgb = np.zeros((64, 64, 3), np.uint8)
+    held = np.ones(3 * 2**29, np.uint8)  # more than any method takes
+    found = _alone(candidate("grey"), [Sample("x", "x", rgb)], 0)
+    assert found.seconds > 0 and 2**24 < found.memory < held.nbytes
 
 
 def test_speed_is_measured(told: Any) -> None:

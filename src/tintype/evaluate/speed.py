@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 
@@ -58,5 +59,16 @@ def _timed(one: Candidate, samples: Sequence[Sample], seed: int) -> Speed:
             seconds.append(time.perf_counter() - began)
     except TintypeError:  # it has failed on this picture before, and is named for it
         return Speed()
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Speed(statistics.median(seconds), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    return Speed(statistics.median(seconds), _most_memory())
+
+
+def _most_memory() -> int:
+    """The most memory that this process ever held, in bytes.
+
+    On Linux that is not ru_maxrss, which begins with what the process that started this one held.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
