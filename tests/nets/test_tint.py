@@ -32,6 +32,13 @@ def test_a_quarter_of_the_size_comes_out(size):
     assert torch.equal(mean, vivid), "it begins as the mean"
 
 
+@pytest.mark.parametrize("at", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_some_logits_are_those_of_all(at):
+    net = Tint(torch.rand(5, 2), WIDTHS, DEPTHS, UP).eval()
+    features, (dy, dx) = torch.rand(2, 16, 8, 12), at
+    assert torch.allclose(net.some_logits(features, dy, dx), net.class_head(features)[:, :, dy::2, dx::2], atol=1e-5)
+
+
 def test_a_grown_network_gives_what_it_gave():
     torch.manual_seed(0)
     small = Tint(torch.rand(5, 2), WIDTHS, DEPTHS, UP, (1, 0)).eval()

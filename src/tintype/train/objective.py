@@ -45,7 +45,7 @@ class Objective:
         """What one batch costs at a step.
 
         The class loss looks at every other row and column of the output only, shifted from step to step: a quarter of the
-        cost of the log-softmax over all classes, and the same gradient on average.
+        cost, and the same gradient on average.
         """
         config, net = self.config, self.net
         luma, bytes_, topic = (batch[k].to(self.device, non_blocking=True) for k in ("luma", "rgb", "topic"))
@@ -62,7 +62,7 @@ class Objective:
                 mean = net.mean_head(features).float()
             terms["mean"] = 1.0, losses.mean_loss(mean * CHROMA_SCALE, chroma, small)
             if config.class_weight:
-                logits = net.class_head[-1](net.class_head[:-1](features)[:, :, dy::2, dx::2])
+                logits = net.some_logits(features, dy, dx)
                 target = losses.class_of(chroma[:, :, dy::2, dx::2], self.lookup)
                 terms["classes"] = config.class_weight, F.cross_entropy(logits.float(), target)
             if net.topic_head is not None:
