@@ -22,9 +22,11 @@ from skimage import data as photographs
 
 from tintype.colorizer import Colorizer
 from tintype.errors import TintypeError
+from tintype.evaluate import measuring
 from tintype.evaluate.candidates import Sample, candidate
 from tintype.evaluate.measuring import Part
 from tintype.evaluate.metrics import Stream, View
+from tintype.evaluate.plan import GREY, Plan
 from tintype.evaluate.speed import _alone
 from tintype.methods.method import Options
 from tintype.picture.color import luma_of
@@ -144,6 +146,13 @@ def test_differences_are_to_the_baseline(report: Path) -> None:
         elif row["measure"] == "ab_rmse":
             assert float(row["difference_low"]) <= float(row["difference"]) <= float(row["difference_high"])
             assert 0 < float(row["p"]) <= 1
+
+
+def test_the_classifier_is_shown_what_was_drawn(originals: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "TOLD", 2)
+    for subset, shown in ((0, 1), (3, 3)):
+        plan = Plan((GREY,), (str(originals),), subset, features=(), distances=())
+        assert len(measuring.Bench(plan).measure((1, 2, 3)).told) == shown
 
 
 def test_memory_is_that_of_the_method_not_of_who_asks() -> None:

@@ -22,7 +22,7 @@ from tintype.evaluate.pictures import Stream, sample_of
 from tintype.evaluate.plan import Plan
 from tintype.evaluate.turing import describe
 
-#: The classifier of turing.py is shown the first so many pictures.
+#: The classifier of turing.py is shown the first so many pictures; of a random part of the pictures, the first so many that were drawn.
 TOLD = 2000
 #: What is stored of each picture and candidate.
 STORED: dict[str, Measure] = {**MEASURES, **FAILURES}
@@ -102,7 +102,9 @@ class Bench:
         if grey:  # how right colours are can't be said where there are none
             values[:, [k for k, measure in enumerate(STORED.values()) if measure.needs_colour]] = np.nan
         seen = [sample.rgb, *results]
-        told = [describe(rgb) if rgb is not None else None for rgb in seen] if number < TOLD else None
+        told = (
+            [describe(rgb) if rgb is not None else None for rgb in seen] if self.plan.subset or number < TOLD else None
+        )
         return _Row(
             grey,
             original.rgb[..., 0].size,

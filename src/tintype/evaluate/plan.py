@@ -13,7 +13,7 @@ from tintype.train.sources import places
 from tintype.weights import sha256_of
 
 #: Of what is stored for each picture: a folder of another number is begun anew.
-FORMAT = 1
+FORMAT = 2
 #: The grey picture, the line that any colorizer must beat, is in every evaluation.
 GREY = Candidate("grey", "grey", "method")
 
