@@ -1,5 +1,7 @@
 """Muon and AdamW as one optimizer: who gets what, and that both learn and can be kept."""
 
+import io
+
 import torch
 from torch import nn
 
@@ -41,7 +43,7 @@ def test_both_learn_and_go_on_from_what_was_kept():
             loss = (made(x) - y).square().mean()
             loss.backward()
             both.step()
-        return float(loss)
+        return float(loss.detach())
 
     one = net()
     first = AdamWithMuon(groups(one), 0.01, (0.9, 0.98))
@@ -59,13 +61,8 @@ def test_both_learn_and_go_on_from_what_was_kept():
 
 
 def _copied(state):
-    return torch.load(_saved(state), weights_only=True)
-
-
-def _saved(state):
-    import io
-
+    """As a checkpoint would have it."""
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
-    return file
+    return torch.load(file, weights_only=True)

@@ -49,12 +49,10 @@ class Honesty:
     told: float  #: mean probability of the top class: what `right` should be
     ece: float  #: see `honesty`, as the next one
     cumulative: float
-    bins: NDArray[
-        np.float64
-    ]  #: (BINS, 3), by the top class's probability: share of the cells, `told` and `right` of those
-    ranks: NDArray[
-        np.float64
-    ]  #: (n,), rising: of each cell, what is likelier than its truth; even over [0, 1] if honest
+    #: (BINS, 3), by the top class's probability: share of the cells, `told` and `right` of those
+    bins: NDArray[np.float64]
+    #: (n,), rising: of each cell, what is likelier than its truth; even over [0, 1] if honest
+    ranks: NDArray[np.float64]
 
 
 def halves(cells: Cells, seed: int) -> tuple[Cells, Cells]:

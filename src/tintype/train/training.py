@@ -132,7 +132,7 @@ def _start(net: Tint, config: Config, pack: Pack, rows: Rows) -> None:
     names = {".".join(name.split(".")[:2]) for name in begin_with(net, path, luma[:, None])}
     lacking = sorted(name for name in names if not name.startswith("topic_head"))  # which is never exported
     if lacking:
-        _LOG.info("%s lacks %s, which begin by adding nothing", path, ", ".join(lacking))
+        _LOG.warning("%s lacks %s, which begin by adding nothing", path, ", ".join(lacking))
     if config.frozen and any(not name.startswith("vivid_head") for name in lacking):
         raise UsageError(f"{path}: lacks {', '.join(lacking)}: a frozen network can't learn them")
 
