@@ -1,7 +1,7 @@
-"""One change at a time: python benchmarks/experiments.py --data FOLDER --runs FOLDER [--teacher FILE] [--only NAME...] [--also LABEL=WHAT...]
+"""One change at a time: python benchmarks/experiments.py --data PLACE... --test PACK... --runs FOLDER [--teacher FILE] [--only NAME...] [--also LABEL=WHAT...]
 
-Trains every configs/tint/NAME.yaml whose base is base.yaml and that is not trained yet, by `tintype train` on FOLDER/photos/train-*.parquet; one that was
-interrupted goes on. Then evaluates the mean decode of all of them on val and val-other, and prints a table: each against grey,
+Trains base.yaml of the folder --configs, and every other file there whose base it is, unless that was done before: by `tintype train`, on the places --data (packs, or
+folders of pictures or packs); what was interrupted goes on. Then evaluates the mean decode of all of them on each of --test, and prints a table: each against grey,
 and what the change was worth against `base`, with 95 % bootstrap intervals over pictures (one run each: what another seed
 would have given is not in them). --also adds other candidates, as `tintype evaluate` knows them, such as a run on other pictures.
 """
@@ -33,7 +33,6 @@ from tintype.train.recipe import Config, build_net
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "tint"
 BASE = "base"
-SETS = ("val", "val-other")
 ROUNDS = 2000
 
 Doubles = NDArray[np.float64]
@@ -41,30 +40,34 @@ Doubles = NDArray[np.float64]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that photos/ lies in")
+    parser.add_argument("--data", nargs="+", required=True, help="what to train on, as tintype train takes it")
+    parser.add_argument("--test", nargs="+", required=True, help="what to evaluate on, as tintype evaluate takes it")
     parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--configs", type=Path, default=CONFIGS)
     parser.add_argument("--teacher", type=Path, help="as that of tintype train")
     parser.add_argument("--only", nargs="+", default=[], help="names of configs; base is always among them")
     parser.add_argument("--also", nargs="+", default=[])
     parser.add_argument("--subset", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
-    known = [
-        BASE,
-        *(path.stem for path in sorted(CONFIGS.glob("*.yaml")) if changes(path).get("base") == f"{BASE}.yaml"),
-    ]
-    for name in args.only:
-        if name not in known:
-            raise UsageError(f"there is no experiment {name}; {suggestion(name, known)}")
-    names = [name for name in known if not args.only or name in (BASE, *args.only)]
-    packs = sorted(map(str, (args.data / "photos").glob("train-*.parquet")))
+    names = chosen(args.configs, args.only)
     for name in names:
-        train(name, packs, args.runs, args.teacher)
+        train(args.configs / f"{name}.yaml", args.data, args.runs, args.teacher)
     candidates = [candidate(f"{name}={args.runs / name}@mean") for name in names]
     candidates += [candidate(text) for text in args.also]
-    found = {name: evaluated(candidates, args.data / f"photos/{name}.parquet", args, name) for name in SETS}
-    print(f"{date.today()}, {platform.machine()}, cores: {args.jobs}, pictures of {', '.join(SETS)}, seed 0\n")
-    print(table(candidates, names, found, args.runs))
+    found = {Path(pack).stem: evaluated(candidates, pack, args) for pack in args.test}
+    print(f"{date.today()}, {platform.machine()}, cores: {args.jobs}, pictures of {', '.join(found)}, seed 0\n")
+    print(table(candidates, names, found, args.configs, args.runs))
+
+
+def chosen(configs: Path, only: Sequence[str]) -> list[str]:
+    """The names of the base and its experiments, or of those `only`. Raises UsageError for one that isn't there."""
+    base = f"{BASE}.yaml"
+    known = [BASE, *(path.stem for path in sorted(configs.glob("*.yaml")) if changes(path).get("base") == base)]
+    for name in only:
+        if name not in known:
+            raise UsageError(f"there is no experiment {name}; {suggestion(name, known)}")
+    return [name for name in known if not only or name in (BASE, *only)]
 
 
 def changes(path: Path) -> dict[str, object]:
@@ -73,24 +76,24 @@ def changes(path: Path) -> dict[str, object]:
     return found
 
 
-def train(name: str, packs: Sequence[str], runs: Path, teacher: Path | None) -> None:
-    """One run, to its end."""
-    run = runs / name
-    if (run / "config.yaml").exists() and Config.read(run / "config.yaml") != Config.read(CONFIGS / f"{name}.yaml"):
-        raise UsageError(f"{run}: was trained by another {name}.yaml; choose another --runs, or delete it")
-    command = [sys.executable, "-m", "tintype", "train", str(CONFIGS / f"{name}.yaml"), "-o", str(run)]
-    command += ["--cache", str(runs / "pictures"), *(word for pack in packs for word in ("--data", pack))]
-    if teacher and Config.read(CONFIGS / f"{name}.yaml").teacher_weight:
+def train(path: Path, data: Sequence[str], runs: Path, teacher: Path | None) -> None:
+    """One run by the config in `path`, to its end."""
+    run, config = runs / path.stem, Config.read(path)
+    if (run / "config.yaml").exists() and Config.read(run / "config.yaml") != config:
+        raise UsageError(f"{run}: was trained by another {path.name}; choose another --runs, or delete it")
+    command = [sys.executable, "-m", "tintype", "train", str(path), "-o", str(run)]
+    command += ["--cache", str(runs / "pictures"), *(word for place in data for word in ("--data", place))]
+    if teacher and config.teacher_weight:
         command += ["--teacher", str(teacher)]
-    print(f"{name}:", file=sys.stderr, flush=True)
+    print(f"{path.stem}:", file=sys.stderr, flush=True)
     if subprocess.run(command).returncode:
         raise TintypeError(f"{run}: the training failed")
 
 
-def evaluated(candidates: Sequence[Candidate], pack: Path, args: argparse.Namespace, name: str) -> Results:
+def evaluated(candidates: Sequence[Candidate], pack: str, args: argparse.Namespace) -> Results:
     """All candidates on the pictures of a pack."""
-    plan = Plan((), (str(pack),), args.subset, features=(), distances=())
-    which = hashlib.sha256(repr((candidates, args.subset)).encode()).hexdigest()[:12]
+    plan = Plan((), (pack,), args.subset, features=(), distances=())
+    name, which = Path(pack).stem, hashlib.sha256(repr((candidates, pack, args.subset)).encode()).hexdigest()[:12]
     out = args.runs / "evaluation" / f"{name}-{which}"
     return judge(
         plan,
@@ -102,20 +105,22 @@ def evaluated(candidates: Sequence[Candidate], pack: Path, args: argparse.Namesp
     ).results
 
 
-def table(candidates: Sequence[Candidate], trained: Sequence[str], found: dict[str, Results], runs: Path) -> str:
+def table(
+    candidates: Sequence[Candidate], trained: Sequence[str], found: dict[str, Results], configs: Path, runs: Path
+) -> str:
     """A row for each candidate; of those that were trained here more is known."""
-    titles = [f"{name}, against {what}" for name in SETS for what in ("grey", BASE)]
+    titles = [f"{name}, against {what}" for name in found for what in ("grey", BASE)]
     lines = [f"| run | change | parameters | minutes | {' | '.join(titles)} |", "|---" * (4 + len(titles)) + "|"]
     for one in candidates:
         cells = [_cell(results, one.name, against) for results in found.values() for against in ("grey", BASE)]
-        about = _about(runs / one.name) if one.name in trained else ["", "", ""]
+        about = _about(configs, runs / one.name) if one.name in trained else ["", "", ""]
         lines.append(f"| {one.name} | {' | '.join([*about, *cells])} |")
     return "\n".join(lines)
 
 
-def _about(run: Path) -> list[str]:
+def _about(configs: Path, run: Path) -> list[str]:
     """What a run changed, its network's parameters, and how long it took."""
-    changed = {key: value for key, value in changes(CONFIGS / f"{run.name}.yaml").items() if key != "base"}
+    changed = {key: value for key, value in changes(configs / f"{run.name}.yaml").items() if key != "base"}
     config = Config.read(run / "config.yaml")
     with torch.device("meta"):
         net = build_net(config, torch.zeros(config.classes, 2), 0)
