@@ -116,7 +116,8 @@ def _mixed(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     q, k, v = (t.reshape(*t.shape[:2], heads, t.shape[2] // heads).transpose(1, 2) for t in (q, k, v))
     # Written out: for a few dozen tokens torch's own is several times slower on a CPU.
     alike = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)
-    return (alike.softmax(3).to(v.dtype) @ v).transpose(1, 2).flatten(2)
+    mixed: Tensor = alike.softmax(3).to(v.dtype) @ v
+    return mixed.transpose(1, 2).flatten(2)
 
 
 def _heads(width: int) -> int:
