@@ -157,7 +157,9 @@ def read(path: Path) -> Config:
 
 
 def read_as(path: Path, kind: type[T]) -> T:
-    """The dataclass `kind` that the YAML file `path` says. Its key `base` names another such file, relative to it, whose keys count where it has none.
+    """The dataclass `kind` that the YAML file `path` says. Its key `base` names another such file, whose keys count where it has none.
+
+    Files are named relative to the one that names them.
 
     Raises UsageError, which names file, line, key and the nearest known key.
     """
@@ -212,6 +214,8 @@ def written(config: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, Path):
+        return str(value)
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
@@ -248,6 +252,10 @@ class _Reader:
             lined = Lined(value)
             lined.lines = {key.value: _place(key) for key, _ in node.value}
             return lined
+        if kind is Path:
+            if not isinstance(value, str):
+                raise self.refuse(node, f"{name} is {value!r} instead of a file's name")
+            return (Path(node.start_mark.name).parent / value).resolve()
         return self._scalar(node, value, kind, name)
 
     def _scalar(self, node: yaml.Node, value: Any, kind: Any, name: str) -> Any:

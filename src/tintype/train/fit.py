@@ -46,8 +46,8 @@ def fit(
     """
     adviser = load_teacher(config.teacher_weight + config.feature_weight, teacher, device)
     pack = pack_of(data, cache, SHORT)
-    training = begin(config, pack, rows_of(config, pack), device, adviser)
     checkpoint = run / "checkpoint.pt"
+    training = begin(config, pack, rows_of(config, pack), device, adviser, checkpoint.exists())
     if checkpoint.exists():
         training.restore(checkpoint)
     with replacing(run / "config.yaml", overwrite=True) as part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -27,8 +27,8 @@ class Phase:
 class Config:
     """A training run, as the YAML file says it. See configs/tint.yaml and configs/tint/.
 
-    `start`: an exported network (.onnx) whose weights the run begins with, relative to the YAML file that is read; "" for random
-    ones. What it lacks begins by adding nothing. `start_sha256`: where given, the file must be that one.
+    `start`: an exported network (.onnx) whose weights the run begins with, instead of random ones.
+    What it lacks begins by adding nothing. `start_sha256`: where given, the file must be that one.
     """
 
     net: str
@@ -57,7 +57,7 @@ class Config:
     balance: float  #: pictures of a source are drawn with its size to the power 1 - balance
     learning_rate: float
     phases: tuple[Phase, ...]
-    start: str = ""
+    start: Path | None = None
     start_sha256: str = ""
     without: tuple[str, ...] = ()  #: sources whose pictures are left out
 
@@ -81,8 +81,7 @@ class Config:
     @classmethod
     def read(cls, path: Path) -> Config:
         """The config in the YAML file `path`. Raises UsageError, which names file, line and key."""
-        config = read_as(path, cls)
-        return replace(config, start=str((path.parent / config.start).resolve())) if config.start else config
+        return read_as(path, cls)
 
 
 def build_net(config: Config, table: Tensor, topics: int) -> Tint:

@@ -92,16 +92,19 @@ class Training:
         return {"net": self.net, "average": self.average, "optimizer": self.optimizer, **there}
 
 
-def begin(config: Config, pack: Pack, rows: Rows, device: str, teacher: nn.Module | None) -> Training:
+def begin(
+    config: Config, pack: Pack, rows: Rows, device: str, teacher: nn.Module | None, restored: bool = False
+) -> Training:
     """A training at step 0, on the pictures `rows`: random weights by the config's seed and classes from the data, or both as the config's `start` has them.
 
-    Raises UsageError where the start doesn't fit.
+    One that will be `restored` from a checkpoint, which has both, needs neither. Raises UsageError where the start doesn't fit.
     """
     torch.manual_seed(config.seed)
-    table = torch.zeros(config.classes, 2) if config.start else centres(pack, rows, config.classes, config.seed)
+    given = restored or config.start is not None
+    table = torch.zeros(config.classes, 2) if given else centres(pack, rows, config.classes, config.seed)
     net = build_net(config, table, pack.topics)
-    if config.start:
-        _start(net, config, pack, rows)
+    if config.start and not restored:
+        _start(net, config.start, config, pack, rows)
     net = net.to(device)
     for parameter in net.parameters():
         if parameter.ndim == 4:
@@ -122,9 +125,8 @@ def begin(config: Config, pack: Pack, rows: Rows, device: str, teacher: nn.Modul
     return Training(config, net, average, objective, made(groups, config.learning_rate, _BETAS), rival)
 
 
-def _start(net: Tint, config: Config, pack: Pack, rows: Rows) -> None:
-    """Give the network the weights that the config's `start` has, and say which it lacks. Raises UsageError where they don't fit, or are not those that are meant."""
-    path = Path(config.start)
+def _start(net: Tint, path: Path, config: Config, pack: Pack, rows: Rows) -> None:
+    """Give the network the weights that the file `path` has, and say which it lacks. Raises UsageError where they don't fit, or are not those that are meant."""
     if config.start_sha256 and path.is_file() and sha256_of(path) != config.start_sha256:
         raise UsageError(f"{path}: is not the file that this config starts with, whose sha256 is {config.start_sha256}")
     some = rows[:: max(1, len(rows) // _MEASURED)][:_MEASURED]
