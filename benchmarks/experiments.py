@@ -1,4 +1,4 @@
-"""One change at a time: python benchmarks/experiments.py --data PLACE... --test PACK... --runs FOLDER [--teacher FILE] [--only NAME...] [--also LABEL=WHAT...]
+"""One change at a time: python benchmarks/experiments.py --data PLACE... --test PACK... --runs FOLDER [--teacher FILE] [--tutor FILE] [--only NAME...] [--also LABEL=WHAT...]
 
 Trains base.yaml of the folder --configs, and every other file there whose base it is, unless that was done before: by `tintype train`, on the places --data (packs, or
 folders of pictures or packs); what was interrupted goes on. Then evaluates the mean decode of all of them on each of --test, and prints a table: each against grey,
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--configs", type=Path, default=CONFIGS)
     parser.add_argument("--teacher", type=Path, help="as that of tintype train")
+    parser.add_argument("--tutor", type=Path, help="as that of tintype train")
     parser.add_argument("--only", nargs="+", default=[], help="names of configs; base is always among them")
     parser.add_argument("--also", nargs="+", default=[])
     parser.add_argument("--subset", type=int, default=0)
@@ -52,7 +53,7 @@ def main() -> None:
     args = parser.parse_args()
     names = chosen(args.configs, args.only)
     for name in names:
-        train(args.configs / f"{name}.yaml", args.data, args.runs, args.teacher)
+        train(args.configs / f"{name}.yaml", args)
     candidates = [candidate(f"{name}={args.runs / name}@mean") for name in names]
     candidates += [candidate(text) for text in args.also]
     found = {Path(pack).stem: evaluated(candidates, pack, args) for pack in args.test}
@@ -76,15 +77,17 @@ def changes(path: Path) -> dict[str, object]:
     return found
 
 
-def train(path: Path, data: Sequence[str], runs: Path, teacher: Path | None) -> None:
+def train(path: Path, args: argparse.Namespace) -> None:
     """One run by the config in `path`, to its end."""
-    run, config = runs / path.stem, Config.read(path)
+    run, config = args.runs / path.stem, Config.read(path)
     if (run / "config.yaml").exists() and Config.read(run / "config.yaml") != config:
         raise UsageError(f"{run}: was trained by another {path.name}; choose another --runs, or delete it")
     command = [sys.executable, "-m", "tintype", "train", str(path), "-o", str(run)]
-    command += ["--cache", str(runs / "pictures"), *(word for place in data for word in ("--data", place))]
-    if teacher and config.teacher_weight:
-        command += ["--teacher", str(teacher)]
+    command += ["--cache", str(args.runs / "pictures"), *(word for place in args.data for word in ("--data", place))]
+    if args.teacher and config.teacher_weight:
+        command += ["--teacher", str(args.teacher)]
+    if args.tutor and config.tutor_weight:
+        command += ["--tutor", str(args.tutor)]
     print(f"{path.stem}:", file=sys.stderr, flush=True)
     if subprocess.run(command).returncode:
         raise TintypeError(f"{run}: the training failed")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tintype.errors import UsageError
-from tintype.train.lesson import Lesson, load_teacher
+from tintype.train.lesson import Lesson, load_teacher, load_tutor
 
 
 class Two(nn.Module):
@@ -52,6 +52,9 @@ def test_a_teacher_is_asked_for_where_it_counts(tmp_path):
         load_teacher(0.1, None)
     torch.jit.save(torch.jit.trace(Two(), torch.rand(1, 3, 64, 64)), tmp_path / "two.ts")
     assert len(load_teacher(0.1, tmp_path / "two.ts")(torch.rand(1, 3, 64, 64))) == 2
+    assert load_tutor(0.0, None) is None
+    with pytest.raises(UsageError, match="--tutor"):
+        load_tutor(0.1, None)
     (tmp_path / "none.ts").write_text("nothing")
     with pytest.raises(UsageError, match="holds no TorchScript network"):
         load_teacher(0.1, tmp_path / "none.ts")

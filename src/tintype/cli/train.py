@@ -37,6 +37,9 @@ def train(
     teacher: Annotated[
         Path | None, typer.Option(help="TorchScript file with the features to match, for configs that ask for one.")
     ] = None,
+    tutor: Annotated[
+        Path | None, typer.Option(help="TorchScript file of colorizers to learn from, for configs that ask for one.")
+    ] = None,
     device: Annotated[str, typer.Option(envvar="TINTYPE_DEVICE", help="cpu, cuda or auto.")] = "cpu",
     devices: Annotated[int, typer.Option(help="How many of them on each machine; of cpu, processes.")] = 1,
     nodes: Annotated[int, typer.Option(help="How many machines, under torchrun or SLURM.")] = 1,
@@ -65,7 +68,7 @@ def train(
 
     device = compute.resolved(device, devices)
     if chosen is None:
-        fit.fit(recipe.Config.read(path), data, run, cache or run / "cache", device, workers, teacher)
+        fit.fit(recipe.Config.read(path), data, run, cache or run / "cache", device, workers, teacher, tutor)
     elif devices > 1 and nodes == 1 and not _RANKS & set(os.environ):
         # Whatever is wrong is said once, before there are several processes to say it.
         systems.task(chosen)

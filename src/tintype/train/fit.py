@@ -19,7 +19,7 @@ from tintype.picture.atomic import replacing
 from tintype.train.cache import Pack, pack_of
 from tintype.train.config import written
 from tintype.train.crops import Crops, Cut, Rows
-from tintype.train.lesson import load_teacher
+from tintype.train.lesson import load_teacher, load_tutor
 from tintype.train.objective import Batch
 from tintype.train.recipe import Config
 from tintype.train.training import begin
@@ -38,16 +38,20 @@ def fit(
     device: str = "cpu",
     workers: int = 1,
     teacher: Path | None = None,
+    tutor: Path | None = None,
 ) -> None:
     """Train as `config` says on the places `data` (see train.sources), decoded into `cache`, or go on where the run folder `run` stopped.
 
     Raises LossError where the loss is not finite; the batch is then in the run folder. Raises UsageError where the config
-    asks for a teacher and none is given, and for places and checkpoints that can't be used; SaveError where the folder can't be written.
+    asks for a teacher or tutor and none is given, and for places and checkpoints that can't be used; SaveError where the folder can't be written.
     """
-    adviser = load_teacher(config.teacher_weight + config.feature_weight, teacher, device)
+    helpers = (
+        load_teacher(config.teacher_weight + config.feature_weight, teacher, device),
+        load_tutor(config.tutor_weight, tutor, device),
+    )
     pack = pack_of(data, cache, SHORT)
     checkpoint = run / "checkpoint.pt"
-    training = begin(config, pack, rows_of(config, pack), device, adviser, checkpoint.exists())
+    training = begin(config, pack, rows_of(config, pack), device, *helpers, restored=checkpoint.exists())
     if checkpoint.exists():
         training.restore(checkpoint)
     with replacing(run / "config.yaml", overwrite=True) as part:

@@ -64,17 +64,31 @@ def load_teacher(weight: float, path: Path | None, device: str = "cpu") -> nn.Mo
     It maps RGB (N, 3, H, W) in [0, 1] to features (N, C, H/32, W/32), or to several maps, of which those are the last.
     Raises UsageError where the config gives it a `weight` and no file is named, or the file holds none.
     """
-    if not weight:
-        return None
-    if path is None:
+    if weight and path is None:
         raise UsageError(
             "this config has a teacher: name its file (--teacher), or set teacher_weight and feature_weight to 0"
         )
+    return _script(path, device) if weight and path else None
+
+
+def load_tutor(weight: float, path: Path | None, device: str = "cpu") -> nn.Module | None:
+    """The tutor in a TorchScript file, or None where its word weighs nothing: colorizers whose one answer a network is to learn (Hinton et al. 2015).
+
+    It maps luma (N, 1, H, W) in [0, 1] to chroma (N, 2, H/4, W/4); benchmarks/tutor.py makes one of trained runs.
+    Raises UsageError as `load_teacher`.
+    """
+    if weight and path is None:
+        raise UsageError("this config has a tutor: name its file (--tutor), or set tutor_weight to 0")
+    return _script(path, device) if weight and path else None
+
+
+def _script(path: Path, device: str) -> nn.Module:
+    """The network in a TorchScript file, which learns nothing."""
     untyped: Any = torch.jit.load  # torch gives it no types
     try:
-        teacher: nn.Module = untyped(path, map_location=device)
+        net: nn.Module = untyped(path, map_location=device)
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"{path}: holds no TorchScript network: {str(error).splitlines()[0]}") from None
-    for parameter in teacher.parameters():  # a script knows no requires_grad_ of its own
+    for parameter in net.parameters():  # a script knows no requires_grad_ of its own
         parameter.requires_grad_(False)
-    return teacher.eval()
+    return net.eval()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tintype.nets.tint import CHROMA_SCALE, Critic, Tint
@@ -37,6 +37,7 @@ class Objective:
     config: Config
     net: Tint
     lesson: Lesson | None
+    tutor: nn.Module | None  #: see lesson.load_tutor
     critic: Critic | None
     lookup: Tensor
     device: str
@@ -61,6 +62,10 @@ class Objective:
                 features, deepest = net.trunk(luma.contiguous(memory_format=torch.channels_last), hints)
                 mean = net.mean_head(features).float()
             terms["mean"] = 1.0, losses.mean_loss(mean * CHROMA_SCALE, chroma, small)
+            if self.tutor is not None:
+                with torch.no_grad():
+                    told = self.tutor(luma).float()
+                terms["tutor"] = config.tutor_weight, losses.mean_loss(mean * CHROMA_SCALE, told, small)
             if config.class_weight:
                 logits = net.some_logits(features, dy, dx)
                 target = losses.class_of(chroma[:, :, dy::2, dx::2], self.lookup)

@@ -60,6 +60,7 @@ class Config:
     start: Path | None = None
     start_sha256: str = ""
     without: tuple[str, ...] = ()  #: sources whose pictures are left out
+    tutor_weight: float = 0.0  #: squared error against the mean that a tutor tells
 
     def __post_init__(self) -> None:
         if (len(self.widths), len(self.depths), len(self.up_depths)) != (5, 4, 3):

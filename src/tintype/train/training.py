@@ -93,7 +93,13 @@ class Training:
 
 
 def begin(
-    config: Config, pack: Pack, rows: Rows, device: str, teacher: nn.Module | None, restored: bool = False
+    config: Config,
+    pack: Pack,
+    rows: Rows,
+    device: str,
+    teacher: nn.Module | None,
+    tutor: nn.Module | None = None,
+    restored: bool = False,
 ) -> Training:
     """A training at step 0, on the pictures `rows`: random weights by the config's seed and classes from the data, or both as the config's `start` has them.
 
@@ -121,7 +127,7 @@ def begin(
         critic = Critic().to(device)
         rival = torch.optim.AdamW(critic.parameters(), config.learning_rate, _CRITIC_BETAS, weight_decay=0.0)
     made = AdamWithMuon if config.optimizer == "muon" else _adamw
-    objective = Objective(config, net, lesson, critic, losses.class_lookup(net.get_buffer("centres")), device)
+    objective = Objective(config, net, lesson, tutor, critic, losses.class_lookup(net.get_buffer("centres")), device)
     return Training(config, net, average, objective, made(groups, config.learning_rate, _BETAS), rival)
 
 
