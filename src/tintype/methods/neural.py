@@ -90,10 +90,13 @@ class Neural:
         refuse_hints(self.name, hints)
         return self.decoded(self.answer(luma), luma, options)
 
-    def answer(self, luma: Float) -> dict[str, Float]:
-        """The network's outputs for luma (h, w) by their names, (h/s, w/s, channels) each, sides rounded up."""
+    def answer(self, luma: Float, told: Float | None = None) -> dict[str, Float]:
+        """The network's outputs for luma (h, w) by their names, (h/s, w/s, channels) each, sides rounded up.
+
+        `told` are hints (3, h, w) as nets.tint takes them. Raises UsageError for a network that takes none.
+        """
         (h, w), s = luma.shape, self.stride
-        answers = self._session.run(self._outputs, self.inputs(luma))
+        answers = self._session.run(self._outputs, self.inputs(luma, told))
         keep = (slice(0, -(-h // s)), slice(0, -(-w // s)))
         return {k: a[0].transpose(1, 2, 0)[keep] for k, a in zip(self._outputs, answers, strict=True)}
 
@@ -107,11 +110,17 @@ class Neural:
             return np.ascontiguousarray(color)
         return ab_to_chroma(average(luma, (color.shape[0], color.shape[1])), color)
 
-    def inputs(self, luma: Float) -> dict[str, Float]:
-        """Luma (h, w) as the network takes it, (1, 1, h', w'): sides filled up to its multiple by repeating the edge. And, where it asks for hints, none."""
+    def inputs(self, luma: Float, told: Float | None = None) -> dict[str, Float]:
+        """Luma (h, w) as the network takes it, (1, 1, h', w'): sides filled up to its multiple by repeating the edge. And, where it asks for hints, what is `told`, or none."""
+        if told is not None and not self._hinted:
+            raise UsageError(f"{self.name} takes no hints")
         (h, w), m = luma.shape, self._multiple
-        filled: Float = np.pad(luma, ((0, -h % m), (0, -w % m)), mode="edge")[None, None]
-        return {"luma": filled} | ({"hints": np.zeros((1, 3, *filled.shape[2:]), np.float32)} if self._hinted else {})
+        more = ((0, -h % m), (0, -w % m))
+        filled: Float = np.pad(luma, more, mode="edge")[None, None]
+        if not self._hinted:
+            return {"luma": filled}
+        none = np.zeros((1, 3, *filled.shape[2:]), np.float32)
+        return {"luma": filled, "hints": none if told is None else np.pad(told, ((0, 0), *more))[None]}
 
     def _decode(self, mean: Float, vivid: Float | None, logits: Float, options: Options) -> Float:
         """Mean and vivid colour (h, w, 2) and class logits (h, w, K) -> colour (h, w, 2), in the network's space.
