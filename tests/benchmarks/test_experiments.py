@@ -13,15 +13,10 @@ from PIL import Image
 from skimage import data as photographs
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "experiments.py"
-BASE = dict(
-    net="tint", seed=3, classes=16, topics=False, widths=[8, 16, 16, 32, 32], depths=[1, 1, 1, 1], up_depths=[1, 1, 1], attention=[0, 0], queries=0, ema=0.9,
-    class_weight=0.1, topic_weight=0.0, teacher_weight=0.0, vivid=0, vivid_weight=0.0, feature_weight=0.0, colour_weight=0.0, critic_weight=0.0, frozen=False,
-    optimizer="adamw", weight_decay=0.01, hints=0.0, spoil=0.0, balance=0.0, learning_rate=0.003, phases=[dict(steps=100, size=32, batch=4, area=[0.5, 1.0])],
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(thimble, tmp_path_factory):
     """A folder with pictures, configs and what comes of them."""
     where = tmp_path_factory.mktemp("experiments")
     for folder in ("pictures", "configs"):
@@ -31,7 +26,7 @@ def place(tmp_path_factory):
         picture.thumbnail((96, 96))
         picture.save(where / "pictures" / f"{name}.png")
     changed = {
-        "base": BASE,
+        "base": thimble,
         "wider": {"base": "base.yaml", "widths": [8, 16, 16, 32, 64]},
         "other": {"base": "../elsewhere.yaml"},
     }

@@ -16,14 +16,9 @@ from tintype.train.fit import fit
 from tintype.train.recipe import Config
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "tutor.py"
-THIMBLE = dict(
-    net="tint", seed=3, classes=16, topics=False, widths=[8, 16, 16, 32, 32], depths=[1, 1, 1, 1], up_depths=[1, 1, 1], attention=[1, 0], queries=0, ema=0.9,
-    class_weight=0.1, topic_weight=0.0, teacher_weight=0.0, vivid=0, vivid_weight=0.0, feature_weight=0.0, colour_weight=0.0, critic_weight=0.0, frozen=False,
-    optimizer="adamw", weight_decay=0.01, hints=0.0, spoil=0.0, balance=0.0, learning_rate=0.003, phases=[dict(steps=100, size=32, batch=4, area=[0.5, 1.0])],
-)  # fmt: skip
 
 
-def test_a_student_comes_nearer_to_what_its_tutor_tells(tmp_path, monkeypatch):
+def test_a_student_comes_nearer_to_what_its_tutor_tells(thimble, tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     for name in ("astronaut", "coffee"):
         picture = Image.fromarray(getattr(photographs, name)())
@@ -31,7 +26,7 @@ def test_a_student_comes_nearer_to_what_its_tutor_tells(tmp_path, monkeypatch):
         picture.save(tmp_path / "pictures" / f"{name}.png")
 
     def train(name, tutor=None, **changes):
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(THIMBLE | changes))
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(thimble | changes))
         config = Config.read(tmp_path / f"{name}.yaml")
         fit(config, [str(tmp_path / "pictures")], tmp_path / name, tmp_path / "cache", workers=0, tutor=tutor)
 
