@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tintype.errors import UsageError
-from tintype.train.lesson import Lesson, load_teacher, load_tutor
+from tintype.train.lesson import Lesson, apart, load_teacher, load_tutor
 
 
 class Two(nn.Module):
@@ -26,15 +26,15 @@ def test_pictures_that_are_alike_cost_nothing_from_the_first_batch_on(lesson):
         rgb = torch.rand(16, 3, 64, 64)
         seen = lesson.seen(rgb)
         assert [m.shape[1:] for m in seen] == [(3, 4, 4), (6, 2, 2)]
-        assert lesson.apart(rgb, seen) == 0
-        assert lesson.apart(torch.rand(16, 3, 64, 64), seen) > 0.1
+        assert apart(lesson.look(rgb), seen) == 0
+        assert apart(lesson.look(torch.rand(16, 3, 64, 64)), seen) > 0.1
     assert all(abs(float(m.mean())) < 0.2 and 0.8 < float(m.std()) < 1.2 for m in seen)
 
 
 def test_colours_learn_from_what_is_seen_in_them(lesson):
     seen = lesson.seen(torch.rand(4, 3, 64, 64))
     rgb = torch.rand(4, 3, 64, 64, requires_grad=True)
-    lesson.apart(rgb, seen).backward()
+    apart(lesson.look(rgb), seen).backward()
     assert rgb.grad.abs().sum() > 0
 
 

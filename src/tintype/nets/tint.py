@@ -12,8 +12,6 @@ Every block adds to what it is given, and begins by adding nothing: so a trained
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -155,30 +153,6 @@ class Vivid(nn.Module):
     def forward(self, features: Tensor, mean: Tensor) -> Tensor:
         added: Tensor = self.add(self.blocks(F.relu(self.join(torch.cat([features, mean], 1)))))
         return mean + added
-
-
-class Critic(nn.Module):
-    """Which chroma is a photograph's? Luma (N, 1, H, W) and chroma (N, 2, H, W), at the output's size -> a number for each patch (N, 1, H/4 - 1, W/4 - 1).
-
-    Spectral normalization keeps its slope, and so what the network can learn from it, bounded (Miyato et al. 2018).
-    """
-
-    def __init__(self, width: int = 64) -> None:
-        super().__init__()
-        norm: Any = nn.utils.parametrizations.spectral_norm
-        self.body = nn.Sequential(
-            norm(nn.Conv2d(3, width, 4, 2, 1)),
-            nn.LeakyReLU(0.2),
-            norm(nn.Conv2d(width, 2 * width, 4, 2, 1)),
-            nn.LeakyReLU(0.2),
-            norm(nn.Conv2d(2 * width, 4 * width, 3, 1, 1)),
-            nn.LeakyReLU(0.2),
-            norm(nn.Conv2d(4 * width, 1, 4, 1, 1)),
-        )
-
-    def forward(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        out: Tensor = self.body(torch.cat([(luma - 0.45) / 0.25, chroma / CHROMA_SCALE], 1))
-        return out
 
 
 class Tint(nn.Module):

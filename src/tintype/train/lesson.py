@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ class Lesson(nn.Module):
         self.teach = [teacher]  # in a list, so that it is no part of the checkpoint
         with torch.no_grad():
             maps = self._maps(torch.zeros(1, 3, 64, 64, device=device))
-        self.answer = nn.Conv2d(width, maps[-1].shape[1], 1)
+        self.depths = [m.shape[1] for m in maps]
+        self.answer = nn.Conv2d(width, self.depths[-1], 1)
         # Without momentum: means over all that was seen, so that they are right from the first batch on.
         self.standards = nn.ModuleList(nn.BatchNorm2d(m.shape[1], affine=False, momentum=None) for m in maps)
         self.to(device)
@@ -37,14 +39,13 @@ class Lesson(nn.Module):
                 standard(m)
             return self._standardized(maps)
 
+    def look(self, rgb: Tensor) -> list[Tensor]:
+        """The same without learning from them what is usual, and with gradients: for pictures that we coloured."""
+        return self._standardized(self._maps(rgb))
+
     def forward(self, deepest: Tensor, seen: list[Tensor]) -> Tensor:
         """Mean squared error between what the student tells and the deepest of what the teacher has `seen`: 1 is ignorance."""
         return F.mse_loss(self.answer(deepest).float(), seen[-1])
-
-    def apart(self, coloured: Tensor, seen: list[Tensor]) -> Tensor:
-        """Mean squared difference between the teacher's maps of coloured pictures (N, 3, H, W) and those of the originals (Johnson et al. 2016, equation 2), all depths alike."""
-        told = self._standardized(self._maps(coloured))
-        return torch.stack([F.mse_loss(m, wanted) for m, wanted in zip(told, seen, strict=True)]).mean()
 
     def _standardized(self, maps: list[Tensor]) -> list[Tensor]:
         found = []
@@ -56,6 +57,11 @@ class Lesson(nn.Module):
     def _maps(self, rgb: Tensor) -> list[Tensor]:
         out = self.teach[0](rgb)
         return [m.float() for m in (out if isinstance(out, tuple | list) else (out,))]
+
+
+def apart(told: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
+    """Mean squared difference between a teacher's maps of coloured pictures and those of the originals (Johnson et al. 2016, equation 2), all depths alike."""
+    return torch.stack([F.mse_loss(m, wanted) for m, wanted in zip(told, seen, strict=True)]).mean()
 
 
 def load_teacher(weight: float, path: Path | None, device: str = "cpu") -> nn.Module | None:

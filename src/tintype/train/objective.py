@@ -9,25 +9,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tintype.nets.tint import CHROMA_SCALE, Critic, Tint
+from tintype.nets.tint import CHROMA_SCALE, Tint
 from tintype.train import losses
+from tintype.train.critic import Critic, fooled, mistaken
 from tintype.train.devices import has_bfloat16
 from tintype.train.hinting import hints_of
-from tintype.train.lesson import Lesson
+from tintype.train.lesson import Lesson, apart
 from tintype.train.recipe import Config
 
 Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A picture as a critic is shown it: luma and chroma at the output's size, and what the teacher sees in it at full size."""
+
+    luma: Tensor
+    chroma: Tensor
+    seen: list[Tensor]  #: empty where there is no teacher
+
+    def detached(self) -> Shown:
+        """The same, through which nobody learns but the critic."""
+        return Shown(self.luma, self.chroma.detach(), [m.detach() for m in self.seen])
+
+
+@dataclass(frozen=True)
 class Cost:
-    """What a batch costs: the `total` and its parts by name; and, where there is a vivid head, what a critic is to judge."""
+    """What a batch costs: the `total` and its parts by name; and, where there is a vivid head, the true picture and the made one, for a critic."""
 
     total: Tensor
     parts: dict[str, float]
-    luma: Tensor  #: at the output's size
-    true: Tensor  #: chroma there
-    vivid: Tensor | None
+    shown: tuple[Shown, Shown] | None
 
 
 @dataclass(frozen=True)
@@ -75,36 +87,40 @@ class Objective:
                 terms["topics"] = config.topic_weight, F.cross_entropy(topics.float(), topic, label_smoothing=0.1)
             seen = list[Tensor]()
             if self.lesson is not None:
-                seen = self.lesson.seen(rgb)
+                # Where colours are to be compared, the original's too are as coarse as the output's.
+                seen = self.lesson.seen(rgb if net.vivid_head is None else losses.coloured(full[0], chroma))
                 if config.teacher_weight:
                     terms["teacher"] = config.teacher_weight, self.lesson(deepest, seen)
-            vivid = None
+            shown = None
             if net.vivid_head is not None:
                 vivid = net.vivid_head(features.detach(), mean.detach()).float() * CHROMA_SCALE
-                terms |= self._vivid(vivid, chroma, small, full[0], seen)
+                made = self.lesson.look(losses.coloured(full[0], vivid)) if self.lesson is not None else []
+                shown = Shown(small, chroma, seen), Shown(small, vivid, made)
+                terms |= self._vivid(*shown)
         total = torch.stack([weight * term for weight, term in terms.values()]).sum()
         parts = {name: float(term.detach()) for name, (_, term) in terms.items()}
-        return Cost(total, parts, small, chroma, vivid)
+        return Cost(total, parts, shown)
 
-    def _vivid(
-        self, vivid: Tensor, chroma: Tensor, small: Tensor, luma: Tensor, seen: list[Tensor]
-    ) -> dict[str, tuple[float, Tensor]]:
+    def _vivid(self, true: Shown, made: Shown) -> dict[str, tuple[float, Tensor]]:
         """The vivid head's terms: near enough to the truth, as colourful, and like a photograph to a teacher and to a critic."""
         config = self.config
         terms = {
-            "vivid": (config.vivid_weight, losses.mean_loss(vivid, chroma, small)),
-            "colour": (config.colour_weight, losses.colour_gap(vivid, chroma)),
+            "vivid": (config.vivid_weight, losses.mean_loss(made.chroma, true.chroma, true.luma)),
+            "colour": (config.colour_weight, losses.colour_gap(made.chroma, true.chroma)),
         }
-        if self.lesson is not None and config.feature_weight:
-            terms["features"] = config.feature_weight, self.lesson.apart(losses.coloured(luma, vivid), seen)
+        if config.feature_weight:
+            terms["features"] = config.feature_weight, apart(made.seen, true.seen)
         if self.critic is not None:
-            terms["fooled"] = config.critic_weight, -self.critic(small, vivid).float().mean()
+            terms["fooled"] = config.critic_weight, fooled(self._verdicts(made))
         return terms
 
     def critic_cost(self, cost: Cost) -> Tensor:
-        """What the critic is to make small: the hinge loss (Lim and Ye 2017), 2 for one that can't tell."""
-        assert self.critic is not None and cost.vivid is not None
+        """What the critic is to make small."""
+        assert cost.shown is not None
+        true, made = cost.shown
         with torch.autocast(self.device, torch.bfloat16, enabled=has_bfloat16(self.device)):
-            real = self.critic(cost.luma, cost.true).float()
-            made = self.critic(cost.luma, cost.vivid.detach()).float()
-        return F.relu(1 - real).mean() + F.relu(1 + made).mean()
+            return mistaken(self._verdicts(true), self._verdicts(made.detached()))
+
+    def _verdicts(self, shown: Shown) -> list[Tensor]:
+        assert self.critic is not None
+        return self.critic(shown.luma, shown.chroma, shown.seen)  # type: ignore[no-any-return]

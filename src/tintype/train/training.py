@@ -13,10 +13,11 @@ from torch import nn
 from torch.optim import swa_utils
 
 from tintype.errors import UsageError
-from tintype.nets.tint import Critic, Tint
+from tintype.nets.tint import Tint
 from tintype.train import checkpoints, guard, losses
 from tintype.train.cache import Pack
 from tintype.train.centres import centres
+from tintype.train.critic import Critic
 from tintype.train.crops import Rows, luma_of, whole
 from tintype.train.lesson import Lesson
 from tintype.train.muon import AdamWithMuon
@@ -124,7 +125,7 @@ def begin(
         if not config.frozen:
             groups.append({"params": list(lesson.parameters()), "weight_decay": 0.0})
     if config.critic_weight:
-        critic = Critic().to(device)
+        critic = Critic(lesson.depths if lesson else ()).to(device)
         rival = torch.optim.AdamW(critic.parameters(), config.learning_rate, _CRITIC_BETAS, weight_decay=0.0)
     made = AdamWithMuon if config.optimizer == "muon" else _adamw
     objective = Objective(config, net, lesson, tutor, critic, losses.class_lookup(net.get_buffer("centres")), device)
