@@ -21,6 +21,9 @@ from tintype.train.cache import Pack
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
+#: Crops are resized by one of these, drawn anew: photographs come more or less sharp.
+SHARPNESS = (Image.Resampling.BILINEAR, Image.Resampling.HAMMING, Image.Resampling.BICUBIC)
+
 #: Numbers of a pack's pictures, (K,).
 Rows = NDArray[np.int64]
 
@@ -89,7 +92,7 @@ class Crops(Dataset[dict[str, Tensor | int]]):
         stretch = np.exp(rng.uniform(-self.cut.stretch, self.cut.stretch))
         ch, cw = min(h, side / np.sqrt(stretch)), min(w, side * np.sqrt(stretch))
         y, x = rng.uniform(0, h - ch), rng.uniform(0, w - cw)
-        return resized(picture, self.cut.size, (x, y, x + cw, y + ch))
+        return resized(picture, self.cut.size, (x, y, x + cw, y + ch), SHARPNESS[rng.integers(len(SHARPNESS))])
 
 
 class Whole(Dataset[dict[str, Tensor | int]]):
@@ -124,9 +127,14 @@ def whole(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return picture if (h, w) == (size, size) else resized(picture, size, (0, 0, w, h))
 
 
-def resized(picture: NDArray[np.uint8], size: int, box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+def resized(
+    picture: NDArray[np.uint8],
+    size: int,
+    box: tuple[float, float, float, float],
+    by: Image.Resampling = Image.Resampling.BILINEAR,
+) -> NDArray[np.uint8]:
     """The part `box` (left, top, right, bottom) of a picture (H, W, 3), (size, size, 3)."""
-    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR, box))
+    return np.asarray(Image.fromarray(picture).resize((size, size), by, box))
 
 
 def everything(pack: Pack) -> Rows:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tintype.nets.lab import xyz_of
+from tintype.nets.lab import rgb_to_lab
 
 #: About the mean square of ab in photographs (two channels' mean), so that grey has a loss near one.
 AB_SQUARE = 200.0
@@ -20,15 +20,9 @@ def split(rgb: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def chroma_to_ab(luma: Tensor, chroma: Tensor) -> Tensor:
-    """Luma (N, 1, H, W) and chroma (N, 2, H, W) -> CIELAB ab (N, 2, H, W), D65 sRGB, differentiable everywhere.
-
-    Out-of-gamut colours are followed (not clipped) down to a small positive value, so that their gradient leads back.
-    """
+    """Luma (N, 1, H, W) and chroma (N, 2, H, W) -> CIELAB ab (N, 2, H, W), D65 sRGB. Out-of-gamut colours are followed, not clipped, so that their gradient leads back."""
     y, (cb, cr) = luma[:, 0], chroma.unbind(1)
-    rgb = torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 1).clamp(0.02, 1.2)
-    linear = ((rgb + 0.055) / 1.055) ** 2.4
-    fx, fy, fz = (share ** (1 / 3) for share in xyz_of(linear))
-    return torch.stack([500 * (fx - fy), 200 * (fy - fz)], 1)
+    return rgb_to_lab(torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 1))[:, 1:]
 
 
 def mean_loss(mean: Tensor, chroma: Tensor, luma: Tensor) -> Tensor:
