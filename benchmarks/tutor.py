@@ -31,7 +31,7 @@ class Tutor(nn.Module):
     def forward(self, luma: Tensor) -> Tensor:
         """Luma (N, 1, H, W) in [0, 1], sides multiples of 32 -> chroma (N, 2, H/4, W/4)."""
         both = torch.cat([luma, luma.flip(3)])
-        told = torch.stack([net.mean_head(net.trunk(both)[0]) for net in self.nets]).mean(0) * CHROMA_SCALE
+        told = torch.stack([net.mean_head(net.trunk(both)[0][-1]) for net in self.nets]).mean(0) * CHROMA_SCALE
         straight, mirrored = told.chunk(2)
         return (straight + mirrored.flip(3)) / 2
 

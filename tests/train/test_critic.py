@@ -1,5 +1,6 @@
 """A critic learns which of two colourings is a photograph's, by patches and by what a teacher sees; and tells a network the way."""
 
+import numpy as np
 import pytest
 import torch
 from skimage import data as photographs
@@ -17,7 +18,7 @@ def pictures():
     for name in ("astronaut", "coffee", "chelsea", "rocket"):
         rgb = getattr(photographs, name)()[:256]
         crops += [resize(rgb[:, x : x + 256], (64, 64)) for x in (0, 150)]
-    return losses.split(torch.tensor(crops, dtype=torch.float32).permute(0, 3, 1, 2))
+    return losses.split(torch.tensor(np.stack(crops), dtype=torch.float32).permute(0, 3, 1, 2))
 
 
 def maps(luma, chroma):

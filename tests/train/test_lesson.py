@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tintype.errors import UsageError
-from tintype.train.lesson import Lesson, apart, load_teacher, load_tutor
+from tintype.train.lesson import Lesson, apart, load_teacher, load_tutor, wholly_apart
 
 
 class Two(nn.Module):
@@ -36,6 +36,16 @@ def test_colours_learn_from_what_is_seen_in_them(lesson):
     rgb = torch.rand(4, 3, 64, 64, requires_grad=True)
     apart(lesson.look(rgb), seen).backward()
     assert rgb.grad.abs().sum() > 0
+
+
+def test_averages_over_whole_pictures_are_apart_by_what_is_shown_and_not_by_where():
+    maps = torch.randn(64, 6, 4, 4) + torch.randn(64, 6, 1, 1)
+    assert wholly_apart(maps, maps) == 0
+    assert wholly_apart(maps.flip(3), maps) < 1e-9, "the same things elsewhere"
+    others = wholly_apart(maps.roll(1, 0), maps)
+    assert 1.5 < others < 2.5, "other pictures, as unlike as any two: twice the variance; together the same crowd"
+    assert wholly_apart(maps.roll(1, 0) + 2, maps) > others + 2, "another crowd"
+    assert wholly_apart(maps.mean(0, keepdim=True).expand_as(maps), maps) > 1.5, "all alike"
 
 
 def test_a_student_who_tells_all_costs_nothing(lesson):

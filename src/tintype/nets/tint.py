@@ -12,6 +12,8 @@ Every block adds to what it is given, and begins by adding nothing: so a trained
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -141,17 +143,26 @@ def _down(before: int, after: int) -> nn.Sequential:
 
 
 class Vivid(nn.Module):
-    """Features (N, width, H, W) and mean chroma (N, 2, H, W), in units of CHROMA_SCALE -> a chroma as it might have been, in the same units."""
+    """A decoder of its own over the decoder's maps of `widths` channels at 1/16, 1/8 and 1/4, with so many `blocks` at each.
 
-    def __init__(self, width: int, blocks: int) -> None:
+    Maps and mean chroma (N, 2, H/4, W/4), in units of CHROMA_SCALE -> a chroma as it might have been, in the same units: one
+    choice for a whole thing asks for more than the features of each place, which know all its choices.
+    """
+
+    def __init__(self, widths: tuple[int, int, int], blocks: int) -> None:
         super().__init__()
-        self.join = nn.Conv2d(width + 2, width, 1)
-        self.blocks = nn.Sequential(*(Residual(width) for _ in range(blocks)))
-        self.add = nn.Conv2d(width, 2, 1)
+        self.lifts = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
+        self.merges = nn.ModuleList(nn.Sequential(*(Residual(w) for _ in range(blocks))) for w in widths)
+        self.join, self.add = nn.Conv2d(2, widths[-1], 1), nn.Conv2d(widths[-1], 2, 1)
         _silence(self.add)
 
-    def forward(self, features: Tensor, mean: Tensor) -> Tensor:
-        added: Tensor = self.add(self.blocks(F.relu(self.join(torch.cat([features, mean], 1)))))
+    def forward(self, maps: list[Tensor], mean: Tensor) -> Tensor:
+        *coarser, finest = maps
+        given = [*coarser, finest + self.join(mean)]
+        x = self.merges[0](given[0])
+        for k, lift in enumerate(self.lifts, 1):
+            x = self.merges[k](given[k] + F.interpolate(lift(x), scale_factor=2.0, mode="nearest"))
+        added: Tensor = self.add(x)
         return mean + added
 
 
@@ -160,7 +171,7 @@ class Tint(nn.Module):
 
     `widths` are the channels at 1/2, 1/4, 1/8, 1/16 and 1/32; `depths` the residual blocks of the encoder at 1/4 .. 1/32
     and `up_depths` those of the decoder at 1/16, 1/8, 1/4; `attention` the attention blocks at 1/32 and, in the decoder, at 1/16;
-    `queries` the colour queries, 0 for none; `hinted` whether it takes hints; `vivid` the residual blocks of the vivid head, 0 for no such head. `centres` is the (K, 2) table of chroma classes (Cb, Cr);
+    `queries` the colour queries, 0 for none; `hinted` whether it takes hints; `vivid` the residual blocks of the vivid head at each size, 0 for no such head. `centres` is the (K, 2) table of chroma classes (Cb, Cr);
     `topics` the number of picture classes of the auxiliary head that helps in training and is not exported.
     """
 
@@ -203,11 +214,11 @@ class Tint(nn.Module):
         self.class_head = nn.Sequential(
             nn.Conv2d(w4, 96, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(96, len(centres), 1)
         )
-        self.vivid_head = Vivid(w4, vivid) if vivid else None
+        self.vivid_head = Vivid((w16, w8, w4), vivid) if vivid else None
         self.topic_head = nn.Linear(w32, topics) if topics else None
 
-    def trunk(self, luma: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Luma (N, 1, H, W) in [0, 1] and hints (N, 3, H, W) or none -> features (N, w4, H/4, W/4) for the heads, and the deepest ones (N, w32, H/32, W/32)."""
+    def trunk(self, luma: Tensor, hints: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
+        """Luma (N, 1, H, W) in [0, 1] and hints (N, 3, H, W) or none -> the decoder's maps at 1/16, 1/8 and 1/4, the last (N, w4, H/4, W/4) for the heads; and the deepest features (N, w32, H/32, W/32)."""
         seen = (luma - 0.45) / 0.25
         if self.hinted:
             seen = torch.cat([seen, torch.zeros_like(luma).expand(-1, 3, -1, -1) if hints is None else hints], 1)
@@ -223,17 +234,19 @@ class Tint(nn.Module):
             if not maps:
                 x = self.context16(x)
             maps.append(x)
-        return self.queries(maps[:2], x) if self.queries is not None else x, deepest
+        if self.queries is not None:
+            maps[2] = self.queries(maps[:2], x)
+        return maps, deepest
 
     def forward(self, luma: Tensor, hints: Tensor | None = None) -> tuple[Tensor, ...]:
         """What is in the picture, and what is known of its colours -> mean chroma (N, 2, H/4, W/4) as (Cb, Cr), class logits (N, K, H/4, W/4), and vivid chroma as the mean where there is that head.
 
         Luma (N, 1, H, W) in [0, 1], sides multiples of 32. Hints (N, 3, H, W): where a colour is known, Cb / CHROMA_SCALE, Cr / CHROMA_SCALE and 1; 0 elsewhere.
         """
-        features, _ = self.trunk(luma, hints)
-        mean = self.mean_head(features)
-        told = mean * CHROMA_SCALE, self.class_head(features)
-        return told if self.vivid_head is None else (*told, self.vivid_head(features, mean) * CHROMA_SCALE)
+        maps, _ = self.trunk(luma, hints)
+        mean = self.mean_head(maps[-1])
+        told = mean * CHROMA_SCALE, self.class_head(maps[-1])
+        return told if self.vivid_head is None else (*told, self.vivid_head(maps, mean) * CHROMA_SCALE)
 
     def some_logits(self, features: Tensor, dy: int, dx: int) -> Tensor:
         """The class logits of every other row from `dy` and every other column from `dx` (0 or 1), (N, K, H/8, W/8): a quarter of the work."""

@@ -64,6 +64,17 @@ def apart(told: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
     return torch.stack([F.mse_loss(m, wanted) for m, wanted in zip(told, seen, strict=True)]).mean()
 
 
+def wholly_apart(told: Tensor, seen: Tensor) -> Tensor:
+    """How far a teacher's deepest maps (N, C, h, w) of coloured pictures, as averages over each whole picture, are from the originals': 0 for the same, about 1 for those of other pictures.
+
+    Of each picture's from its own original's, and of their means and deviations over the batch from the originals': what a Fréchet
+    distance of such features sees (Heusel et al. 2017) but for the covariances, for which a batch is too small.
+    """
+    made, true = told.mean((2, 3)), seen.mean((2, 3))
+    means, deviations = F.mse_loss(made.mean(0), true.mean(0)), F.mse_loss(made.std(0), true.std(0))
+    return (F.mse_loss(made, true) + means + deviations) / true.var(0).mean()
+
+
 def load_teacher(weight: float, path: Path | None, device: str = "cpu") -> nn.Module | None:
     """The teacher in a TorchScript file, or None where its losses weigh nothing.
 

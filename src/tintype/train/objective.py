@@ -14,7 +14,7 @@ from tintype.train import losses
 from tintype.train.critic import Critic, fooled, mistaken
 from tintype.train.devices import has_bfloat16
 from tintype.train.hinting import hints_of
-from tintype.train.lesson import Lesson, apart
+from tintype.train.lesson import Lesson, apart, wholly_apart
 from tintype.train.recipe import Config
 
 Batch = dict[str, Tensor]
@@ -71,12 +71,13 @@ class Objective:
         terms: dict[str, tuple[float, Tensor]] = {}
         with torch.autocast(self.device, torch.bfloat16, enabled=has_bfloat16(self.device)):
             with torch.set_grad_enabled(not config.frozen):
-                features, deepest = net.trunk(luma.contiguous(memory_format=torch.channels_last), hints)
+                maps, deepest = net.trunk(luma.contiguous(memory_format=torch.channels_last), hints)
+                features = maps[-1]
                 mean = net.mean_head(features).float()
             terms["mean"] = 1.0, losses.mean_loss(mean * CHROMA_SCALE, chroma, small)
             if self.tutor is not None:
-                with torch.no_grad():
-                    told = self.tutor(luma).float()
+                with torch.no_grad():  # who sees the picture as it was
+                    told = self.tutor(full[0]).float()
                 terms["tutor"] = config.tutor_weight, losses.mean_loss(mean * CHROMA_SCALE, told, small)
             if config.class_weight:
                 logits = net.some_logits(features, dy, dx)
@@ -93,7 +94,7 @@ class Objective:
                     terms["teacher"] = config.teacher_weight, self.lesson(deepest, seen)
             shown = None
             if net.vivid_head is not None:
-                vivid = net.vivid_head(features.detach(), mean.detach()).float() * CHROMA_SCALE
+                vivid = net.vivid_head([m.detach() for m in maps], mean.detach()).float() * CHROMA_SCALE
                 made = self.lesson.look(losses.coloured(full[0], vivid)) if self.lesson is not None else []
                 shown = Shown(small, chroma, seen), Shown(small, vivid, made)
                 terms |= self._vivid(*shown)
@@ -110,8 +111,11 @@ class Objective:
         }
         if config.feature_weight:
             terms["features"] = config.feature_weight, apart(made.seen, true.seen)
+            terms["whole"] = config.whole_weight, wholly_apart(made.seen[-1], true.seen[-1])
         if self.critic is not None:
+            self.critic.requires_grad_(False)  # it learns from its own cost
             terms["fooled"] = config.critic_weight, fooled(self._verdicts(made))
+            self.critic.requires_grad_(True)
         return terms
 
     def critic_cost(self, cost: Cost) -> Tensor:

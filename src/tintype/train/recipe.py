@@ -40,7 +40,7 @@ class Config:
     up_depths: tuple[int, ...]
     attention: tuple[int, int]
     queries: int  #: colour queries
-    vivid: int  #: residual blocks of the vivid head; 0: no such head
+    vivid: int  #: residual blocks of the vivid head at each size; 0: no such head
     ema: float  #: decay of the weights' moving average
     class_weight: float  #: cross-entropy of the chroma classes; what the mean's squared error counts is 1
     topic_weight: float  #: cross-entropy of the picture's own class
@@ -60,6 +60,7 @@ class Config:
     start: Path | None = None
     start_sha256: str = ""
     without: tuple[str, ...] = ()  #: sources whose pictures are left out
+    whole_weight: float = 0.0  #: a teacher's features of the picture in the vivid head's colours, as averages over it
     tutor_weight: float = 0.0  #: squared error against the mean that a tutor tells
 
     def __post_init__(self) -> None:

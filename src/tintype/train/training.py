@@ -31,8 +31,8 @@ _LOG = logging.getLogger(__name__)
 #: Pictures by which the normalizations of a network that is started with are measured.
 _MEASURED = 64
 _BETAS = (0.9, 0.98)
-#: The critic's: without memory of where its rival was (Heusel et al. 2017 and others).
-_CRITIC_BETAS = (0.0, 0.9)
+#: The critic's learning rate, which never falls, and betas: without memory of where its rival was (Heusel et al. 2017 and others).
+_CRITIC_RATE, _CRITIC_BETAS = 4e-4, (0.0, 0.9)
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Training:
 
     def advance(self, batch: Batch, bad: Path) -> dict[str, float]:
         """One optimizer step; the loss's parts. Raises LossError where the loss is not finite; no weight is changed by it then, and the batch is in the file `bad`."""
-        for group in (*self.optimizer.param_groups, *(self.rival.param_groups if self.rival else ())):
+        for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
         cost = self.objective.cost(batch, self.step)
         guard.check(cost.total, batch, f"step {self.step}", bad)
@@ -126,7 +126,7 @@ def begin(
             groups.append({"params": list(lesson.parameters()), "weight_decay": 0.0})
     if config.critic_weight:
         critic = Critic(lesson.depths if lesson else ()).to(device)
-        rival = torch.optim.AdamW(critic.parameters(), config.learning_rate, _CRITIC_BETAS, weight_decay=0.0)
+        rival = torch.optim.AdamW(critic.parameters(), _CRITIC_RATE, _CRITIC_BETAS, weight_decay=0.0)
     made = AdamWithMuon if config.optimizer == "muon" else _adamw
     objective = Objective(config, net, lesson, tutor, critic, losses.class_lookup(net.get_buffer("centres")), device)
     return Training(config, net, average, objective, made(groups, config.learning_rate, _BETAS), rival)
