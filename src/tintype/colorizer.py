@@ -13,7 +13,7 @@ from tintype.methods.method import Method, Options
 from tintype.picture.color import Bytes
 from tintype.picture.picture import ColoredPicture, Page, Picture, from_array
 from tintype.picture.profiles import space_of
-from tintype.picture.reduce import average, reduce_luma
+from tintype.picture.reduce import average
 from tintype.picture.turn import stored, upright
 from tintype.refine.guided import GUIDE_LONGEST, GuidedChroma, enlarge, spread
 
@@ -46,7 +46,7 @@ class Colorizer:
         guide = page.pixels.reduced(GUIDE_LONGEST)
         page.pixels.prefetch()
         seen, rules = upright(space.to_srgb(guide), turn), self.method.rules
-        seen = average(seen, (rules.longest, rules.longest)) if rules.square else reduce_luma(seen, rules.longest)
+        seen = average(seen, rules.size((seen.shape[0], seen.shape[1])))
         coarse = stored(self.method.chroma(seen, hints, options), turn) * np.float32(options.strength)
         coarse = space.from_srgb(average(guide, (coarse.shape[0], coarse.shape[1])), coarse)
         return (enlarge if options.refine else spread)(coarse, guide, page.size)

@@ -76,7 +76,7 @@ class Neural:
             self._multiple, self.stride = int(about["multiple"]), int(about["stride"])
             self.temperature, self.gain = float(about["temperature"]), float(about["gain"])
             self.power = float(about.get("power", 1))
-            self.rules = InputRules(longest=int(about["longest"]), square=about["square"] == "1")
+            self.rules = InputRules(int(about["longest"]), about["square"] == "1", self._multiple)
         except KeyError as error:
             raise ModelError(
                 f"{path} is an ONNX file, but no colorizer of Tintype: it lacks the metadata {error}"
