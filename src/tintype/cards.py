@@ -32,10 +32,10 @@ CARDS: dict[str, Card] = {
     "tint": Card(
         name="tint",
         file="tint.onnx",
-        sha256="0371ab321d51b66756db89cc9bbe057c3b2e88abd2bdb9c424e2f2f63d821123",
-        parameters=8_274_778,
+        sha256="865d1d8696287792bb18103027f0992b1eb51d4a50d9cd23d25af78dfce76fcb",
+        parameters=9_216_034,
         licence="research and personal use: several sources of the training pictures allow no more",
-        data="36,195 photographs from 105 public sources, none of them of the validation sets",
+        data="156,753 photographs from 105 public sources, none of them of the validation sets",
     ),
     "features": Card(
         name="features",

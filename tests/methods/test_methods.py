@@ -7,12 +7,24 @@ from skimage import data
 from tintype.errors import HintsError, ModelError, UsageError
 from tintype.guidance.hints import Hints, Point
 from tintype.methods import METHODS, build
-from tintype.methods.method import Options
+from tintype.methods.method import InputRules, Options
+from tintype.picture.picture import reduced_size
 from tintype.picture.reduce import reduce_luma
 
 
 def luma(longest=256):
     return reduce_luma(data.camera().astype(np.float32) / 255, longest)
+
+
+@pytest.mark.parametrize("size", [(180, 240), (1, 1), (3, 5000), (4000, 3000), (256, 256), (250, 33)])
+def test_a_method_sees_sides_of_its_multiple_and_hardly_another_ratio(size):
+    rules = InputRules(longest=256, multiple=32)
+    h, w = rules.size(size)
+    assert h % 32 == w % 32 == 0 and 32 <= max(h, w) <= 256
+    if min(size) * 256 / max(size) > 32:
+        assert max(h * size[1], w * size[0]) < 1.5 * min(h * size[1], w * size[0])
+    assert InputRules(longest=256).size(size) == reduced_size(size, 256)
+    assert InputRules(longest=64, square=True).size(size) == (64, 64)
 
 
 @pytest.mark.parametrize("name", METHODS)
