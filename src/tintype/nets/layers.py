@@ -60,7 +60,8 @@ def layers(net: nn.Module, shapes: Sequence[Sequence[int]], most: int = 0) -> li
 
     def note(module: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:
         if isinstance(result, Tensor) and inputs:
-            shape[module] = (_seen(inputs[0]), _seen(result))
+            given = inputs[0][-1] if isinstance(inputs[0], list) else inputs[0]  # of several maps, the finest
+            shape[module] = (_seen(given), _seen(result))
 
     hooks = [m.register_forward_hook(note) for m in net.modules() if m is not net]
     _through(net, shapes)
