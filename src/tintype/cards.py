@@ -153,7 +153,8 @@ _VGG = 'Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale I
 #: The names are those of cards, of configs/ and of train.systems.
 NETWORKS: dict[str, Network] = {
     "tint": Network(
-        "Tintype's own: a residual U-Net with attention and colour queries, mean chroma and chroma classes", f"classes after {_ZHANG}"
+        "Tintype's own: a residual U-Net with attention and colour queries, mean chroma and chroma classes",
+        f"classes after {_ZHANG}",
     ),
     "autoencoder": Network(
         "grey 32x32 to RGB through a code of 256 numbers", "after the colorization autoencoder of Keras' examples"
