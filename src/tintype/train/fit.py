@@ -46,7 +46,7 @@ def fit(
     asks for a teacher or tutor and none is given, and for places and checkpoints that can't be used; SaveError where the folder can't be written.
     """
     helpers = (
-        load_teacher(config.teacher_weight + config.feature_weight, teacher, device),
+        load_teacher(config.teacher_weight + config.feature_weight + config.whole_weight, teacher, device),
         load_tutor(config.tutor_weight, tutor, device),
     )
     pack = pack_of(data, cache, SHORT)

@@ -60,12 +60,12 @@ class Lesson(nn.Module):
 
 
 def apart(told: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
-    """Mean squared difference between a teacher's maps of coloured pictures and those of the originals (Johnson et al. 2016, equation 2), all depths alike."""
+    """Mean squared difference between a teacher's maps (N, C_i, h_i, w_i) of coloured pictures and those of the originals (Johnson et al. 2016, equation 2), all depths alike."""
     return torch.stack([F.mse_loss(m, wanted) for m, wanted in zip(told, seen, strict=True)]).mean()
 
 
 def wholly_apart(told: Tensor, seen: Tensor) -> Tensor:
-    """How far a teacher's deepest maps (N, C, h, w) of coloured pictures, as averages over each whole picture, are from the originals': 0 for the same, about 1 for those of other pictures.
+    """How far a teacher's deepest maps (N, C, h, w) of coloured pictures, as averages over each whole picture, are from the originals': 0 for the same, about 2 for those of other pictures.
 
     Of each picture's from its own original's, and of their means and deviations over the batch from the originals': what a Fréchet
     distance of such features sees (Heusel et al. 2017) but for the covariances, for which a batch is too small.
@@ -83,7 +83,7 @@ def load_teacher(weight: float, path: Path | None, device: str = "cpu") -> nn.Mo
     """
     if weight and path is None:
         raise UsageError(
-            "this config has a teacher: name its file (--teacher), or set teacher_weight and feature_weight to 0"
+            "this config has a teacher: name its file (--teacher), or set teacher_weight, feature_weight and whole_weight to 0"
         )
     return _script(path, device) if weight and path else None
 

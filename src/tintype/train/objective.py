@@ -24,9 +24,9 @@ Batch = dict[str, Tensor]
 class Shown:
     """A picture as a critic is shown it: luma and chroma at the output's size, and what the teacher sees in it at full size."""
 
-    luma: Tensor
-    chroma: Tensor
-    seen: list[Tensor]  #: empty where there is no teacher
+    luma: Tensor  #: (N, 1, h, w) in [0, 1]
+    chroma: Tensor  #: (N, 2, h, w) in [-0.5, 0.5]
+    seen: list[Tensor]  #: (N, C_i, h_i, w_i), the deepest last; empty where there is no teacher
 
     def detached(self) -> Shown:
         """The same, through which nobody learns but the critic."""
@@ -111,6 +111,7 @@ class Objective:
         }
         if config.feature_weight:
             terms["features"] = config.feature_weight, apart(made.seen, true.seen)
+        if config.whole_weight:
             terms["whole"] = config.whole_weight, wholly_apart(made.seen[-1], true.seen[-1])
         if self.critic is not None:
             self.critic.requires_grad_(False)  # it learns from its own cost
@@ -126,5 +127,7 @@ class Objective:
             return mistaken(self._verdicts(true), self._verdicts(made.detached()))
 
     def _verdicts(self, shown: Shown) -> list[Tensor]:
+        """The critic's, see Critic.forward."""
         assert self.critic is not None
-        return self.critic(shown.luma, shown.chroma, shown.seen)  # type: ignore[no-any-return]
+        verdicts: list[Tensor] = self.critic(shown.luma, shown.chroma, shown.seen)
+        return verdicts

@@ -69,7 +69,8 @@ class Config:
         for name in ("hints", "spoil", "balance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
-        asked = [n for n in ("vivid_weight", "feature_weight", "colour_weight", "critic_weight") if getattr(self, n)]
+        weights = ("vivid_weight", "feature_weight", "whole_weight", "colour_weight", "critic_weight")
+        asked = [n for n in weights if getattr(self, n)]
         if not self.vivid and (asked or self.frozen):
             raise ValueError(f"{', '.join(asked) or 'frozen'} is for a vivid head: give the network one (vivid: 1)")
         if self.frozen and not self.start:
