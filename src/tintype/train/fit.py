@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Subset
 
 from tintype.errors import UsageError, suggestion
 from tintype.picture.atomic import replacing
@@ -20,6 +20,7 @@ from tintype.train.cache import Pack, pack_of
 from tintype.train.config import written
 from tintype.train.crops import Crops, Cut, Rows
 from tintype.train.lesson import load_teacher, load_tutor
+from tintype.train.loading import alive, loader
 from tintype.train.objective import Batch
 from tintype.train.recipe import Config
 from tintype.train.training import begin
@@ -43,7 +44,7 @@ def fit(
     """Train as `config` says on the places `data` (see train.sources), decoded into `cache`, or go on where the run folder `run` stopped.
 
     Raises LossError where the loss is not finite; the batch is then in the run folder. Raises UsageError where the config
-    asks for a teacher or tutor and none is given, and for places and checkpoints that can't be used; SaveError where the folder can't be written.
+    asks for a teacher or tutor and none is given, and for places and checkpoints that can't be used; SaveError where the folder can't be written; TintypeError where a process that reads pictures is killed.
     """
     helpers = (
         load_teacher(config.teacher_weight + config.feature_weight + config.whole_weight, teacher, device),
@@ -58,7 +59,7 @@ def fit(
         part.write_text(written(config))
     spent = _cut(run / "log.csv", training.step)
     began, shown = time.time() - spent, dict[str, float]()
-    with (run / "log.csv").open("a", newline="") as file:
+    with alive(), (run / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
         for batch in batches(config, pack, training.step, workers):
             parts = training.advance(batch, run / "bad-batch.pt")
@@ -92,7 +93,7 @@ def batches(config: Config, pack: Pack, step: int, workers: int) -> Iterator[Bat
         if done < phase.steps:
             crops = _crops(config, pack, number)
             rest = Subset(crops, range(done * phase.batch, len(crops)))
-            yield from DataLoader(rest, phase.batch, num_workers=workers, prefetch_factor=4 if workers else None)
+            yield from loader(rest, phase.batch, workers)
         before += phase.steps
 
 

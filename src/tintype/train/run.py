@@ -32,6 +32,7 @@ from tintype.train.crops import Crops, Cut, Rows, Whole, everything, split
 from tintype.train.devices import has_bfloat16
 from tintype.train.guard import Guard
 from tintype.train.journal import Clock, Journal, note_environment
+from tintype.train.loading import alive, loader
 from tintype.train.optimizers import grown
 from tintype.train.quiet import quiet
 from tintype.train.task import Task
@@ -84,15 +85,16 @@ class Loaders(L.LightningDataModule):
         crops = Crops(found.train, found.rows, cut, self._epoch(), steps * phase.batch * processes)
         # Every process's part, in turns, so that a step sees what one process with larger batches would see in it.
         part = DistributedSampler[Any](crops, processes, self._rank(), shuffle=False)
-        return self._loader(crops, phase, part)
+        return loader(crops, phase.batch, self.hardware.workers, part)
 
     def val_dataloader(self) -> DataLoader[Any]:
         phase, found = self._phase(), self.pictures
         held = Whole(found.held, found.held_rows, phase.size)
         if self.hardware.processes == 1:
-            return self._loader(held, phase)
+            return loader(held, phase.batch, self.hardware.workers)
         # Each picture in one process's part: a distributed sampler would give some twice, to make the parts alike.
-        return self._loader(Subset(held, range(self._rank(), len(held), self.hardware.processes)), phase)
+        mine = range(self._rank(), len(held), self.hardware.processes)
+        return loader(Subset(held, mine), phase.batch, self.hardware.workers)
 
     def _epoch(self) -> int:
         assert self.trainer is not None
@@ -104,10 +106,6 @@ class Loaders(L.LightningDataModule):
     def _rank(self) -> int:
         assert self.trainer is not None
         return self.trainer.global_rank
-
-    def _loader(self, data: Any, phase: Phase, part: DistributedSampler[Any] | None = None) -> DataLoader[Any]:
-        workers = self.hardware.workers
-        return DataLoader(data, phase.batch, False, part, num_workers=workers, prefetch_factor=4 if workers else None)
 
 
 def run(
@@ -124,7 +122,7 @@ def run(
 
     `say` gets a line after every epoch. With several processes, each calls this. Raises UsageError for what can't be done,
     before any picture is read; SaveError where the folder can't be written; LossError where the loss is
-    no number any more: the batch is then in the folder; and TintypeError where another process of the run is gone.
+    no number any more: the batch is then in the folder; and TintypeError where another process of the run, or one that reads pictures, is gone.
     """
     hardware = hardware or Hardware()
     task = systems.task(config)
@@ -244,7 +242,8 @@ def _last(folder: Path, task: Task) -> Path | None:
 
 def _fit(trainer: L.Trainer, task: Task, loaders: Loaders, last: Path | None, folder: Path) -> None:
     try:
-        trainer.fit(task, datamodule=loaders, ckpt_path=last, weights_only=True)
+        with alive():
+            trainer.fit(task, datamodule=loaders, ckpt_path=last, weights_only=True)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # which Lightning makes an exit of its own of
             raise KeyboardInterrupt from None
