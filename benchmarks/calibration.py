@@ -9,7 +9,7 @@ once; its answers (about 2 MB a picture) lie in a temporary folder while the com
    x of the probability, the likeliest first, must hold x of the truths, for every x; what is printed is the largest
    difference. The temperature is the one with the least negative log likelihood on the one half of the pictures,
    and what it is worth is measured on the other half.
-2. The decode `annealed`, through the whole pipeline, at each temperature and power with some gains, and then with the gain that
+2. The decode `annealed`, through the whole pipeline, at each temperature with some gains, and then with the gain that
    is found to meet the originals' mean colourfulness. "Greys coloured" are pixels whose true chroma is below 3 and that got more than 12.
 3. Strength: how straight the line is from no colour to the colour as predicted.
 """
@@ -167,7 +167,6 @@ class Setting:
     """Of the decode and what follows it."""
 
     temperature: float
-    power: float
     gain: float
     strength: float = 1.0
 
@@ -219,15 +218,15 @@ class Trial:
     def measure(self, settings: Sequence[Setting]) -> None:
         """All pictures with each setting that is new."""
         new = [one for one in dict.fromkeys(settings) if one not in self.found]
-        streams, own = [Stream(FIGURES) for _ in new], (self.network.gain, self.network.power)
+        streams, own = [Stream(FIGURES) for _ in new], self.network.gain
         for number, original in self.counted(f"coloured in {len(new)} ways"):
             assert not isinstance(original, str)
             colorizer, luma = Colorizer(self.once(number)), luma_of(original.rgb)
             for setting, figures in zip(new, streams, strict=True):
-                self.network.gain, self.network.power = setting.gain, setting.power  # as a file's that was exported so
+                self.network.gain = setting.gain  # as a file's that was exported so
                 options = Options(temperature=setting.temperature, strength=setting.strength)
                 figures.update(View(colorizer.colorize_array(luma, options=options)), original)
-        self.network.gain, self.network.power = own
+        self.network.gain = own
         self.found |= dict(zip(new, streams, strict=True))
 
     @property
@@ -243,40 +242,39 @@ class Trial:
         """ab RMSE over all pixels against grey's: -0.2 is a fifth less."""
         return self.found[setting].compute()["pooled_ab_rmse"] / self.grey.compute()["pooled_ab_rmse"] - 1
 
-    def nearest(self, temperature: float, power: float) -> list[Setting]:
-        """What was tried at a temperature and power, the nearest to the originals' colourfulness first."""
-        tried = [one for one in self.found if (one.temperature, one.power, one.strength) == (temperature, power, 1)]
+    def nearest(self, temperature: float) -> list[Setting]:
+        """What was tried at a temperature, the nearest to the originals' colourfulness first."""
+        tried = [one for one in self.found if (one.temperature, one.strength) == (temperature, 1)]
         return sorted(tried, key=lambda one: abs(self.off(one)))
 
-    def meet(self, shapes: Sequence[tuple[float, float]]) -> None:
-        """Look for the gain at each temperature and power that meets the originals' mean colourfulness, along the line through the two nearest."""
+    def meet(self, temperatures: Sequence[float]) -> None:
+        """Look for the gain at each temperature that meets the originals' mean colourfulness, along the line through the two nearest."""
         for _ in range(ROUNDS):
             new = []
-            for shape in shapes:
-                one, other = self.nearest(*shape)[:2]
+            for temperature in temperatures:
+                one, other = self.nearest(temperature)[:2]
                 rise = self.off(one) - self.off(other)
                 if abs(self.off(one)) >= MET and rise:
                     gain = one.gain - self.off(one) * (one.gain - other.gain) / rise
-                    new.append(Setting(*shape, round(min(max(gain, 0.0), 10.0), 2)))
+                    new.append(Setting(temperature, round(min(max(gain, 0.0), 10.0), 2)))
             if not set(new) - set(self.found):
                 return
             self.measure(new)
 
 
-def tell_decode(trial: Trial, temperatures: Sequence[float], powers: Sequence[float], gains: Sequence[float]) -> None:
+def tell_decode(trial: Trial, temperatures: Sequence[float], gains: Sequence[float]) -> None:
     """The second table, and which setting is best."""
-    shapes = [(t, p) for t in temperatures for p in powers]
-    trial.measure([Setting(*shape, g) for shape in shapes for g in gains])
-    trial.meet(shapes)
+    trial.measure([Setting(t, g) for t in temperatures for g in gains])
+    trial.meet(temperatures)
     grey = trial.grey.compute()["pooled_ab_rmse"]
     print(f"\nThe originals' mean colourfulness is {trial.wanted:.2f}; grey's ab RMSE over all pixels {grey:.2f}.")
     print(
-        "| temperature | power | gain | colourfulness | less the originals' | ab RMSE | against grey | greys coloured |\n|---|---|---|---|---|---|---|---|"
+        "| temperature | gain | colourfulness | less the originals' | ab RMSE | against grey | greys coloured |\n|---|---|---|---|---|---|---|"
     )
     for one in sorted(trial.found):
         told = trial.found[one].compute()
         print(
-            f"| {one.temperature:g} | {one.power:g} | {one.gain:g} | {told['colourfulness']:.2f} | {trial.off(one):+.2f} "
+            f"| {one.temperature:g} | {one.gain:g} | {told['colourfulness']:.2f} | {trial.off(one):+.2f} "
             f"| {told['pooled_ab_rmse']:.2f} | {100 * trial.against_grey(one):+.1f} % "
             f"| {100 * told['greys_coloured'] / max(told['greys'], 1e-9):.1f} % |"
         )
@@ -288,22 +286,21 @@ def tell_decode(trial: Trial, temperatures: Sequence[float], powers: Sequence[fl
         return
     best = min(met, key=trial.against_grey)
     print(
-        f"Of those within {MET} of the originals' mean colourfulness, temperature {best.temperature:g}, power {best.power:g} and gain {best.gain:g} "
+        f"Of those within {MET} of the originals' mean colourfulness, temperature {best.temperature:g} and gain {best.gain:g} "
         f"have the lowest ab RMSE, {100 * trial.against_grey(best):+.1f} % against grey."
     )
-    for what, value, tried in (("temperatures", best.temperature, temperatures), ("powers", best.power, powers)):
-        if len(tried) > 1 and value in (min(tried), max(tried)):
-            print(f"That is the last of the {what} that were tried: the best may lie beyond.")
+    if len(temperatures) > 1 and best.temperature in (min(temperatures), max(temperatures)):
+        print("That is the last of the temperatures that were tried: the best may lie beyond.")
 
 
 def tell_strength(trial: Trial) -> None:
     """The third table."""
-    own = (trial.network.temperature, trial.network.power, trial.network.gain)
+    own = (trial.network.temperature, trial.network.gain)
     settings = [Setting(*own, strength) for strength in STRENGTHS]
     trial.measure(settings)
     told = [trial.found[one].compute() for one in settings]
     colourful = {s: figures["colourfulness"] for s, figures in zip(STRENGTHS, told, strict=True)}
-    print(f"\nStrength, at the network's own temperature {own[0]:g}, power {own[1]:g} and gain {own[2]:g}:")
+    print(f"\nStrength, at the network's own temperature {own[0]:g} and gain {own[1]:g}:")
     print("| strength | colourfulness | on the line through 0 and 1 | at the gamut's edge |\n|---|---|---|---|")
     for strength, figures in zip(STRENGTHS, told, strict=True):
         print(
@@ -340,16 +337,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--short", type=int, default=0, help="short side in pixels at most; 0: their own size")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.5, 0.7, 1.0])
-    parser.add_argument("--powers", type=float, nargs="+", default=[1.0, 1.5, 2.0])
     parser.add_argument("--gains", type=float, nargs="+", default=[1.0, 2.0])
     args = parser.parse_args()
     if (
         len(set(args.gains)) < 2
         or min(args.gains) < 0
-        or min(*args.temperatures, *args.powers) <= 0
+        or min(args.temperatures) <= 0
         or max(args.temperatures) > 10
     ):
-        raise UsageError("expected two gains or more, from 0 up, temperatures above 0 and up to 10, and powers above 0")
+        raise UsageError("expected two gains or more, from 0 up, and temperatures above 0 and up to 10")
     if args.seed < 0:
         raise UsageError(f"--seed is {args.seed}; expected 0 or more")
     known = Figure().canvas.get_supported_filetypes()
@@ -368,7 +364,7 @@ def main() -> None:
         if unread:
             say(f"the first that can't be read: {unread[0]}")
         tell_honesty(cells, args.seed, args.out)
-        tell_decode(trial, args.temperatures, args.powers, args.gains)
+        tell_decode(trial, args.temperatures, args.gains)
         tell_strength(trial)
 
 

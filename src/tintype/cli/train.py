@@ -127,12 +127,6 @@ def export(
     gain: Annotated[
         float, typer.Option(help="Of the annealed decode: multiplies its chroma. [default: 1; of a file, its own]")
     ] = 0.0,
-    power: Annotated[
-        float,
-        typer.Option(
-            help="Of the annealed decode: strong colours get stronger, pale ones paler. [default: its own, else 1]"
-        ),
-    ] = 0.0,
     half: Annotated[bool, typer.Option(help="Store large weights as float16.")] = True,
     int8: Annotated[
         list[str] | None,
@@ -147,7 +141,7 @@ def export(
     from tintype.train import config
     from tintype.train import export as exporting
 
-    numbers = {"longest": longest, "temperature": temperature, "gain": gain, "power": power}
+    numbers = {"longest": longest, "temperature": temperature, "gain": gain}
     chosen = {k: str(v) for k, v in numbers.items() if v}
     if run.is_dir() and config.system_of(run / "config.yaml") == "tint":
         tint = exporting.load(run)

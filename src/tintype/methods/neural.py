@@ -29,9 +29,6 @@ TASTE_WIDTH = 0.10
 #: How far tastes go, in units of logits.
 TASTE_STRENGTH = 2.0
 
-#: Where a power above 1 leaves a colour as it is, in chroma: about its standard deviation in photographs. Paler ones get paler, stronger ones stronger.
-POWER_AT = 0.08
-
 #: Of a network's colours: about how many of them are as much as one of chroma.
 _UNITS = {"chroma": 1.0, "ab": 220.0}
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -75,7 +72,6 @@ class Neural:
             self._unit = _UNITS[self.space]
             self._multiple, self.stride = int(about["multiple"]), int(about["stride"])
             self.temperature, self.gain = float(about["temperature"]), float(about["gain"])
-            self.power = float(about.get("power", 1))
             self.rules = InputRules(int(about["longest"]), about["square"] == "1", self._multiple)
         except KeyError as error:
             raise ModelError(
@@ -128,9 +124,8 @@ class Neural:
         `mode`: the likeliest class. `annealed`: the vivid colour where the network has one, moved as the classes' own mean moves when their
         temperature is another than the network's own; else the mean, moved as the classes' own mean moves when their temperature
         is lowered (Zhang, Isola, Efros 2016, section 2.3; where the mean lies, the regression head knows better than the
-        classes), times the gain that gives photographs their colourfulness back; its strength to the `power`, where doubt has made
-        colours pale but what is surely grey should stay so. `sample`: the same after one draw of
-        taste for the whole picture, so that one thing gets one colour.
+        classes), times the gain that gives photographs their colourfulness back. `sample`: the same after one draw of taste
+        for the whole picture, so that one thing gets one colour.
         """
         if options.decode == "mode":
             likeliest: Float = self.centres[logits.argmax(-1)]
@@ -142,9 +137,6 @@ class Neural:
                 logits + np.float32(TASTE_STRENGTH) * self._taste(options) if options.decode == "sample" else logits
             )
             color = color + self._expected(sharper, temperature) - self._expected(logits, own)
-        if self.power != 1:
-            strength = np.linalg.norm(color, axis=-1, keepdims=True) / np.float32(POWER_AT * self._unit)
-            color = color * np.maximum(strength, np.float32(1e-6)) ** np.float32(self.power - 1)
         return np.asarray(color * np.float32(self.gain), np.float32)
 
     def _expected(self, logits: Float, temperature: float = 1.0) -> Float:

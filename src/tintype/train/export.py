@@ -93,7 +93,6 @@ def about_tint(net: Tint) -> dict[str, str]:
         "longest": "256",
         "temperature": "1",
         "gain": "1",
-        "power": "1",
     }
 
 
