@@ -32,7 +32,7 @@ CARDS: dict[str, Card] = {
     "tint": Card(
         name="tint",
         file="tint.onnx",
-        sha256="865d1d8696287792bb18103027f0992b1eb51d4a50d9cd23d25af78dfce76fcb",
+        sha256="6c65113a8bf24abfe281552a33a75e965ef8cbed7d8d68dc7ecebf7a19d77a9e",
         parameters=9_216_034,
         licence="research and personal use: several sources of the training pictures allow no more",
         data="156,753 photographs from 105 public sources, none of them of the validation sets",
