@@ -68,6 +68,8 @@ def test_a_run_and_an_export_say_nothing_but_our_own_lines(folder, tintype, tmp_
     assert len(lines) == 2 and all(re.fullmatch(expected.format(k + 1), line) for k, line in enumerate(lines)), lines
     done = tintype("export", "run", "-o", "k.onnx")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and (tmp_path / "k.onnx").exists()
+    done = tintype("export", "k.onnx", "-o", "k.onnx")
+    assert (done.returncode, done.stderr) == (1, "error: k.onnx: exists already (--overwrite replaces it)\n")
     done = tintype("export", "k.onnx", "-o", "i.onnx", "--int8", folder, "--gain", "1.5")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and build(str(tmp_path / "i.onnx")).gain == 1.5
     done = tintype("train", "k.yaml", "--data", folder, "-o", "run", "--epochs", "3")
@@ -80,7 +82,7 @@ def test_an_export_onto_a_full_disk_leaves_what_was_there(folder, tintype, tmp_p
     assert tintype("train", "k.yaml", "--data", folder, "-o", "run").returncode == 0
     (tmp_path / "k.onnx").write_text("another's")
     program = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10**4, 10**4))\nfrom tintype.cli import main; main()"
-    command = [sys.executable, "-c", program, "export", "run", "-o", "k.onnx"]
+    command = [sys.executable, "-c", program, "export", "run", "-o", "k.onnx", "--overwrite"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1 and re.fullmatch(r"error: k\.onnx: can't be written: .*\n", done.stderr)
     assert (tmp_path / "k.onnx").read_text() == "another's"

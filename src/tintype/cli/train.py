@@ -14,7 +14,7 @@ import typer
 
 from tintype.cli.networks import recipes
 from tintype.cli.report import say
-from tintype.errors import ModelError, UsageError, suggestion
+from tintype.errors import ModelError, SaveError, UsageError, suggestion
 
 Run = Annotated[Path, typer.Option("-o", "--run", help="Folder of the run: config, log, checkpoint.")]
 
@@ -132,12 +132,15 @@ def export(
         list[str] | None,
         typer.Option(metavar="PICTURES", help="Compute in 8 bits, calibrated on these (as --data of train)."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists already.")] = False,
 ) -> None:
     """Write a run's best network (averaged weights, where it keeps them), or a released colorizer, as one self-contained ONNX file.
 
     Of an ONNX file: the same network again, stored or calibrated in another way.
     """
     need("export")
+    if out.exists() and not overwrite:
+        raise SaveError(out, "exists already", "--overwrite replaces it")
     from tintype.train import config
     from tintype.train import export as exporting
 
