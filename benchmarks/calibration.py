@@ -339,12 +339,7 @@ def main() -> None:
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.5, 0.7, 1.0])
     parser.add_argument("--gains", type=float, nargs="+", default=[1.0, 2.0])
     args = parser.parse_args()
-    if (
-        len(set(args.gains)) < 2
-        or min(args.gains) < 0
-        or min(args.temperatures) <= 0
-        or max(args.temperatures) > 10
-    ):
+    if len(set(args.gains)) < 2 or min(args.gains) < 0 or min(args.temperatures) <= 0 or max(args.temperatures) > 10:
         raise UsageError("expected two gains or more, from 0 up, and temperatures above 0 and up to 10")
     if args.seed < 0:
         raise UsageError(f"--seed is {args.seed}; expected 0 or more")

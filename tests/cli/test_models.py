@@ -74,6 +74,7 @@ def test_the_parameters_are_those_of_the_network_that_is_built(name: str) -> Non
 
 def test_documented_systems_are_as_documented() -> None:
     auto, plain = anatomy("autoencoder"), anatomy("plain")
+    assert anatomy("tint").input == "luma in [0, 1], 256x256 pixels or other multiples of 32; and hints"
     assert auto.parameters == 3_431_811 and "32x32 pixels and no other" in auto.input
     assert plain.output == "classes: logits of colour classes, 56x56x313"
     assert "multiples of 8" in plain.input and plain.options["output"] == "classes (or ab)"

@@ -164,8 +164,10 @@ def _input(made: _Made) -> str:
     _, channels, height, width = made.shapes[0]
     what = f"{'luma' if channels == 1 else 'RGB or grey'} in [0, 1], {height}x{width} pixels"
     if getattr(made.net, "fixed", False):
-        return f"{what} and no other size"
-    return f"{what} or other multiples of {made.net.multiple}" if hasattr(made.net, "multiple") else f"{what} or others"
+        what += " and no other size"
+    else:
+        what += f" or other multiples of {made.net.multiple}" if hasattr(made.net, "multiple") else " or others"
+    return "; and ".join([what, *list(getattr(made.net, "asks", ()))[1:]])
 
 
 def _output(net: nn.Module, shape: Shape) -> str:
