@@ -37,6 +37,7 @@ PACKETS = {
     "UTF-16 LE": PACKET.encode("utf-16-le"),
     "UTF-16 BE": PACKET.encode("utf-16-be"),
     "UTF-16 with a mark": BODY.format("\U0001f600").encode("utf-16"),
+    "UTF-16 with NUL at the end": (PACKET + "\0").encode("utf-16"),
     "another prefix": BODY.format("").replace("rdf:", "r:").replace("xmlns:rdf", "xmlns:r").encode(),
 }
 BROKEN = {
@@ -50,11 +51,14 @@ BROKEN = {
     "UTF-32": PACKET.encode("utf-32-le"),
     "Latin-1": BODY.format("é").encode("latin-1"),
 }
+#: How packets in UTF-16 begin.
+MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 
 
 def statement(packet: bytes) -> tuple[list[str], list[str]]:
     """All source types and all methods that a strict XML reader finds."""
-    root = ElementTree.fromstring(packet.rstrip(b"\0 ") if not packet.startswith((b"<\0", b"\xff")) else packet)
+    encoding = next((name for mark, name in MARKS.items() if packet.startswith(mark)), "utf-8")
+    root = ElementTree.fromstring(packet.decode(encoding).rstrip("\0 "))  # padding, which XML knows nothing of
     types, methods = [], []
     for item in root.iter():
         types += [item.text or ""] if item.tag == f"{{{IPTC_EXTENSION}}}DigitalSourceType" else []
