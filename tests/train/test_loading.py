@@ -9,6 +9,7 @@ import yaml
 
 from tintype.errors import TintypeError
 from tintype.train import config, fit, recipe, run
+from tintype.train.loading import alive, loader
 
 AUTOENCODER = "system: autoencoder\nnet: {width: 0.1, code: 32}\nsteps_per_epoch: 300\nphases: [{epochs: 50, size: 32, batch: 8}]\n"
 TINT = Path(__file__).parents[2] / "configs" / "tint" / "base.yaml"
@@ -47,3 +48,19 @@ def test_a_killed_reader_ends_the_run_with_one_line(train, folder, tmp_path, kil
     with pytest.raises(TintypeError, match=r"a process that reads pictures was killed.*goes on") as error:
         train(folder, tmp_path)
     assert "\n" not in str(error.value)
+
+
+class Broken:
+    """Pictures none of which can be had."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        raise RuntimeError("a fault of our own")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_reader_with_a_fault_is_not_taken_for_a_killed_one(workers):
+    with pytest.raises(RuntimeError, match="a fault of our own"), alive():
+        next(iter(loader(Broken(), 2, workers)))

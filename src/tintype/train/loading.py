@@ -22,7 +22,7 @@ def alive() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if "DataLoader worker (pid" not in str(error):  # what is raised in one says "in DataLoader worker process"
             raise
         raise TintypeError(
             "a process that reads pictures was killed, and so the run stopped; the same command goes on from its last checkpoint "
