@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -72,6 +73,21 @@ def test_stopping_leaves_whole_files(album: Path, jobs: int, whole_group: bool, 
     assert b"Traceback" not in words, words
     results = list((album.parent / "out").iterdir())
     assert len(results) < COUNT and all(is_whole(path) for path in results)
+    assert leftovers(album.parent) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_insisting_leaves_whole_files(album: Path, number: signal.Signals) -> None:
+    with started(album, 2) as running:
+        while running.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, number)
+            time.sleep(0.01)
+        _, words = running.communicate(timeout=60)
+    # In its very last moments Python has no handlers any more; shells tell both alike.
+    assert running.returncode in (128 + number, -number), words
+    assert b"Traceback" not in words, words
+    assert all(is_whole(path) for path in (album.parent / "out").iterdir())
     assert leftovers(album.parent) == []
 
 

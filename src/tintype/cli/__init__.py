@@ -8,7 +8,6 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from types import FrameType
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
@@ -16,7 +15,7 @@ import typer
 from tintype import __version__
 from tintype.cli import colorize, doctor, evaluate, gray, models, train
 from tintype.cli.report import printable, say
-from tintype.cli.work import one_line
+from tintype.cli.work import one_line, stop
 from tintype.errors import TintypeError, refusal
 
 # Plain text instead of boxes: rich alone would cost more than everything else in `--help`.
@@ -60,11 +59,6 @@ def _options(
     """
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    """A request to end, as an exception, so that temporary files are removed on the way out."""
-    raise SystemExit(128 + number)
-
-
 def _refuse(error: Any) -> NoReturn:
     """A request that makes no sense, in one line; no request at all is answered with the help."""
     text, context = error.format_message(), getattr(error, "ctx", None)
@@ -78,7 +72,9 @@ def _refuse(error: Any) -> NoReturn:
 
 def main() -> None:
     """The command `tintype`."""
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else a shell has it ignored: a command with &
+        signal.signal(signal.SIGINT, stop)
     try:
         sys.exit(app(prog_name="tintype", standalone_mode=False))
     except (KeyboardInterrupt, typer.Abort):

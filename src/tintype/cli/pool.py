@@ -15,11 +15,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from tintype.cli.work import Job, Result, Settings, Worker, one_line
+from tintype.cli.work import GRACE, Job, Result, Settings, Worker, one_line, stop
 from tintype.errors import ModelError, TintypeError, UsageError
-
-#: Seconds that workers get to finish or to clean up after an interruption.
-GRACE = 10.0
 
 
 @dataclass
@@ -162,7 +159,7 @@ def _end(running: list[_Running], at_once: bool) -> None:
 def _serve(pipe: Connection, settings: Settings) -> None:
     """A worker process: jobs in, results out, until the pipe closes. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     refused: TintypeError | None = None
     worker: Worker | None = None
     try:
@@ -176,7 +173,3 @@ def _serve(pipe: Connection, settings: Settings) -> None:
         while True:
             job = pipe.recv()
             pipe.send(refused if worker is None else worker.do(job))
-
-
-def _stop(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tintype.errors import LimitError, PictureError, SaveError, TintypeError, TruncatedError, refusal
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 #: The name that stands for standard input and standard output.
 PIPE = "-"
+
+#: Seconds that workers get to finish or to clean up after an interruption.
+GRACE = 10.0
+
+_stopped = float("-inf")  # when the last request to end came, in seconds of time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,21 @@ class Worker:
 def one_line(error: BaseException) -> str:
     """An exception's text, on one line."""
     return " ".join(str(error).splitlines())
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """For Ctrl-C and SIGTERM: a request to end, as an exception, so that temporary files are removed on the way out.
+
+    What follows within GRACE is the same request: an impatient user's, or what a worker gets from its parent after the
+    whole group got it. It would come in the midst of that removal.
+    """
+    global _stopped
+    if time.monotonic() - _stopped < GRACE:
+        return
+    _stopped = time.monotonic()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
 
 
 def _save_gray(picture: Picture, path: Path, overwrite: bool) -> None:
