@@ -1,4 +1,4 @@
-"""A web server on this machine, with the faults that downloads meet."""
+"""A web server on this machine, with the faults that downloads meet; and how far to search for what breaks a property."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import settings
+
+# The same commit is tested in the same way each time, however slow the machine. pytest --hypothesis-profile search looks further.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=5000)
+settings.load_profile("same")
 
 
 class Server:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
@@ -17,7 +17,6 @@ LUMA = {8: np.uint8, 16: np.uint16}
 
 @pytest.mark.parametrize("bits", [8, 16])
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
 def test_any_luma_with_any_chroma_comes_back(bits, data):
     shape = data.draw(npst.array_shapes(min_dims=2, max_dims=2, max_side=40))
     luma = data.draw(npst.arrays(LUMA[bits], shape))
