@@ -127,6 +127,16 @@ def export(
     gain: Annotated[
         float, typer.Option(help="Of the annealed decode: multiplies its chroma. [default: 1; of a file, its own]")
     ] = 0.0,
+    rebalance: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Of the annealed decode: divide each class's likelihood by its frequency in --pictures to this power.",
+        ),
+    ] = 0.0,
+    pictures: Annotated[
+        list[str] | None, typer.Option(metavar="PICTURES", help="For --rebalance (as --data of train).")
+    ] = None,
     half: Annotated[bool, typer.Option(help="Store large weights as float16.")] = True,
     int8: Annotated[
         list[str] | None,
@@ -139,6 +149,8 @@ def export(
     Of an ONNX file: the same network again, stored or calibrated in another way.
     """
     need("export")
+    if bool(rebalance) != bool(pictures):
+        raise UsageError("--rebalance and --pictures need each other")
     if out.exists() and not overwrite:
         raise SaveError(out, "exists already", "--overwrite replaces it")
     from tintype.train import config
@@ -151,11 +163,15 @@ def export(
         write = partial(exporting.export_tint, tint)
         about = exporting.about_tint(tint) | chosen
     elif run.suffix == ".onnx" and not run.is_dir():
-        write, about = partial(exporting.export_file, run), chosen
+        write, about = partial(exporting.export_file, run), exporting.about_file(run) | chosen
     else:
         net, about = exporting.of_run(run) if run.is_dir() else exporting.of_weights(str(run))
         about |= chosen
         write = partial(exporting.export_colors, net)
+    if rebalance:
+        from tintype.train.rebalance import tilt
+
+        about["tilt"] = tilt(about, pictures or [], rebalance)
     if not int8:
         write(path=out, about=about, half=half)
         return

@@ -3,7 +3,8 @@
 The file is self-contained: input `luma` (1, 1, h, w) in [0, 1], sides multiples of its `multiple`, and perhaps `hints`
 (1, 3, h, w), see nets.tint; outputs `mean` (1, 2, h/s, w/s), a colour, and `logits` (1, K, h/s, w/s) over colour classes, or
 one of them, and perhaps `vivid`, a colour as `mean`. Its metadata hold the rest: the classes' `centres`, the `space` of all
-colours (`chroma`, or `ab` of CIELAB), the input rules, and the calibration of the default decode.
+colours (`chroma`, or `ab` of CIELAB), the input rules, and the calibration of the default decode: `temperature`, `gain`, and
+perhaps a `tilt` (K,), which is added to the logits where they are decoded, because common classes win too often.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Neural:
             self._unit = _UNITS[self.space]
             self._multiple, self.stride = int(about["multiple"]), int(about["stride"])
             self.temperature, self.gain = float(about["temperature"]), float(about["gain"])
+            self._tilt = np.array(json.loads(about.get("tilt", "[0]")), np.float32)
             self.rules = InputRules(int(about["longest"]), about["square"] == "1", self._multiple)
         except KeyError as error:
             raise ModelError(
@@ -121,22 +123,22 @@ class Neural:
     def _decode(self, mean: Float, vivid: Float | None, logits: Float, options: Options) -> Float:
         """Mean and vivid colour (h, w, 2) and class logits (h, w, K) -> colour (h, w, 2), in the network's space.
 
-        `mode`: the likeliest class. `annealed`: the vivid colour where the network has one, moved as the classes' own mean moves when their
-        temperature is another than the network's own; else the mean, moved as the classes' own mean moves when their temperature
+        `mode`: the likeliest class. `annealed`: the mean, moved as the classes' own mean moves when they are tilted and their temperature
         is lowered (Zhang, Isola, Efros 2016, section 2.3; where the mean lies, the regression head knows better than the
-        classes), times the gain that gives photographs their colourfulness back. `sample`: the same after one draw of taste
-        for the whole picture, so that one thing gets one colour.
+        classes), times the gain that gives photographs their colourfulness back; of a network with a vivid colour that one, which
+        stands for its own temperature. `sample`: the same after one draw of taste for the whole picture, so that one thing gets one colour.
         """
         if options.decode == "mode":
             likeliest: Float = self.centres[logits.argmax(-1)]
             return likeliest
-        color, own = (mean, 1.0) if vivid is None else (vivid, self.temperature)
-        temperature = options.temperature or self.temperature
-        if options.decode == "sample" or temperature != own:
-            sharper = (
-                logits + np.float32(TASTE_STRENGTH) * self._taste(options) if options.decode == "sample" else logits
-            )
-            color = color + self._expected(sharper, temperature) - self._expected(logits, own)
+        tilted = logits + self._tilt
+        if vivid is None:
+            color, now = mean, self._expected(logits)
+        else:
+            color, now = vivid, self._expected(tilted, self.temperature)
+        if options.decode == "sample":
+            tilted = tilted + np.float32(TASTE_STRENGTH) * self._taste(options)
+        color = color + self._expected(tilted, options.temperature or self.temperature) - now
         return np.asarray(color * np.float32(self.gain), np.float32)
 
     def _expected(self, logits: Float, temperature: float = 1.0) -> Float:

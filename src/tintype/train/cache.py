@@ -6,7 +6,7 @@ import io
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -150,6 +150,15 @@ def decoded(chunk: list[Member | str], short: int) -> list[Decoded | str]:
         except Exception as error:  # a decoder may raise anything on broken data
             out.append(f"{member.name}: {' '.join(str(error).split()) or type(error).__name__}")
     return out
+
+
+def some_of(names: Sequence[str], count: int, short: int) -> Iterator[NDArray[np.uint8]]:
+    """About `count` pictures (H, W, 3), short side at most `short`: as many from the beginning of each of the places called `names`. What can't be read is left out."""
+    found = [place for name in names for place in places(name)]
+    for place in found:
+        stream = islice(members(place), -(-count // len(found)))
+        while chunk := list(islice(stream, _CHUNK)):
+            yield from (picture[0] for picture in decoded(chunk, short) if not isinstance(picture, str))
 
 
 def rgb_of(image: Image.Image) -> Image.Image:

@@ -76,9 +76,19 @@ def export_file(file: Path, path: Path, about: Mapping[str, str], half: bool = T
     if size != "0" and about.get("longest", size) != size:
         raise UsageError(f"{file}: takes pictures of {size} x {size} pixels, no other longest side")
     widen(model)
-    known = {entry.key: entry.value for entry in model.metadata_props}
+    known = _about(model)
     del model.metadata_props[:]
     _write(model, path, known | dict(about), half)
+
+
+def about_file(file: Path) -> dict[str, str]:
+    """What the ONNX file of a network says of it. Raises ModelError where it is no colorizer."""
+    build(str(file), "cpu")
+    return _about(onnx.load(file))
+
+
+def _about(model: onnx.ModelProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def about_tint(net: Tint) -> dict[str, str]:

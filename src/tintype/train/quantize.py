@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,9 @@ from tintype.guidance.hints import Hints
 from tintype.methods.method import InputRules, Options
 from tintype.methods.neural import Neural
 from tintype.picture.atomic import replacing
-from tintype.train.cache import decoded
+from tintype.train.cache import some_of
 from tintype.train.crops import luma_of
 from tintype.train.quiet import quiet
-from tintype.train.sources import members, places
 
 Float = NDArray[np.float32]
 
@@ -45,8 +43,8 @@ def to_int8(path: Path, out: Path, names: Sequence[str]) -> None:
     colorizer = Colorizer(str(path), device="cpu")
     assert isinstance(colorizer.method, Neural)
     colorizer.method = watched = _Watched(colorizer.method)
-    for luma in _lumas(names, CALIBRATION):
-        colorizer.colorize_array(luma)
+    for rgb in some_of(names, CALIBRATION, _SHORT):
+        colorizer.colorize_array((luma_of(rgb) * 255).round().astype(np.uint8))
     if not watched.shown:
         raise UsageError(f"{', '.join(names)}: no picture there can be decoded")
     about = onnx.load(path).metadata_props
@@ -67,18 +65,6 @@ def to_int8(path: Path, out: Path, names: Sequence[str]) -> None:
     model.metadata_props.extend(about)
     with replacing(out, overwrite=True) as part:
         part.write_bytes(model.SerializeToString())
-
-
-def _lumas(names: Sequence[str], count: int) -> Iterator[NDArray[np.uint8]]:
-    """Luma (H, W) of about `count` pictures, as many from each place."""
-    found = [place for name in names for place in places(name)]
-    for place in found:
-        some = list(islice(members(place), -(-count // len(found))))
-        yield from (
-            (luma_of(picture[0]) * 255).round().astype(np.uint8)
-            for picture in decoded(some, _SHORT)
-            if not isinstance(picture, str)
-        )
 
 
 class _Watched:
