@@ -32,7 +32,7 @@ CARDS: dict[str, Card] = {
     "tint": Card(
         name="tint",
         file="tint.onnx",
-        sha256="6c65113a8bf24abfe281552a33a75e965ef8cbed7d8d68dc7ecebf7a19d77a9e",
+        sha256="b802c903755663ecc0d6aa2403f9b269dde550cd2ea79a4a2f9e65b798e5556d",
         parameters=9_216_034,
         licence="research and personal use: several sources of the training pictures allow no more",
         data="156,753 photographs from 105 public sources, none of them of the validation sets",
