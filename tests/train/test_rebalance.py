@@ -63,6 +63,9 @@ def test_what_can_not_be_rebalanced(tmp_path, painted, tintype):
         tilt(about, [str(painted)], 0.5)
     with pytest.raises(UsageError, match="eccv16 has no classes of chroma"):
         tilt({"system": "eccv16", "space": "ab", "centres": "[[0, 0], [10, 0]]"}, [str(painted)], 0.5)
+    for share in (-0.5, 0.0, 1.5, float("nan")):
+        with pytest.raises(UsageError, match=r"expected above 0, to 1"):
+            tilt(about | {"centres": json.dumps(CENTRES)}, [str(painted)], share)
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "a.png").write_text("no picture")
     with pytest.raises(UsageError, match="none: no picture there can be decoded"):

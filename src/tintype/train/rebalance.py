@@ -24,8 +24,10 @@ def tilt(about: Mapping[str, str], names: Sequence[str], share: float) -> str:
 
     After the rebalancing of Zhang, Isola, Efros 2016, section 2.2. There it weighs the loss; here the network's probabilities stay honest,
     and only the decode leans. Frequencies are those in pictures from the places called `names`, as if each class had occurred once more.
-    Raises UsageError for a network without chroma classes, and where no picture can be read.
+    Raises UsageError for a `share` out of (0, 1], a network without chroma classes, and where no picture can be read.
     """
+    if not 0 < share <= 1:
+        raise UsageError(f"rebalance by a power of {share}; expected above 0, to 1")
     centres = torch.tensor(json.loads(about["centres"]))
     if about["space"] != "chroma" or not len(centres):
         raise UsageError(f"{about['system']} has no classes of chroma that could be rebalanced")
