@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from skimage import data as photographs
 
-from tintype.errors import UsageError
+from tintype.errors import ModelError, UsageError
 from tintype.guidance.hints import Hints
 from tintype.methods import build
 from tintype.methods.method import Options
@@ -55,6 +55,12 @@ def test_only_the_annealed_decode_leans(painted, tmp_path):
     strength = [np.linalg.norm(told(method, "annealed"), axis=-1).mean() for method in (flat, leaning)]
     assert strength[1] > 1.1 * strength[0]
     assert np.array_equal(told(leaning, "annealed"), told(again, "annealed"))
+
+
+def test_a_tilt_of_other_classes_is_refused(tmp_path):
+    export.export_file(named("tint"), tmp_path / "x.onnx", {"tilt": "[0.5, -0.5]"})
+    with pytest.raises(ModelError, match=r"x\.onnx can't be loaded: it tilts 2 classes and has 160"):
+        build(str(tmp_path / "x.onnx"), "cpu")
 
 
 def test_what_can_not_be_rebalanced(tmp_path, painted, tintype):

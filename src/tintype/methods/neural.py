@@ -74,6 +74,8 @@ class Neural:
             self._multiple, self.stride = int(about["multiple"]), int(about["stride"])
             self.temperature, self.gain = float(about["temperature"]), float(about["gain"])
             self._tilt = np.array(json.loads(about.get("tilt", "[0]")), np.float32)
+            if len(self._tilt) not in (1, len(self.centres)):
+                raise ValueError(f"it tilts {len(self._tilt)} classes and has {len(self.centres)}")
             self.rules = InputRules(int(about["longest"]), about["square"] == "1", self._multiple)
         except KeyError as error:
             raise ModelError(
