@@ -28,7 +28,7 @@ Float = NDArray[np.float32]
 #: Width, in chroma, over which the preferences of a sampled colouring hang together: a taste for orange likes all oranges.
 TASTE_WIDTH = 0.10
 #: How far tastes go, in units of logits: other colours for what may have several, not for all.
-TASTE_STRENGTH = 0.5
+TASTE_STRENGTH = 0.35
 
 #: Of a network's colours: about how many of them are as much as one of chroma.
 _UNITS = {"chroma": 1.0, "ab": 220.0}
