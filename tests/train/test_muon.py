@@ -2,10 +2,11 @@
 
 import io
 
+import pytest
 import torch
 from torch import nn
 
-from tintype.train.muon import AdamWithMuon
+from tintype.train.muon import AdamWithMuon, orthogonal
 
 
 def net():
@@ -24,6 +25,22 @@ def groups(made):
         {"params": small, "weight_decay": 0.0},
         {"params": [nn.Parameter(torch.rand(16, 16))], "weight_decay": 0.0},
     ]
+
+
+@pytest.mark.parametrize("shape", [(64, 576), (576, 64), (48, 48), (16, 16)])
+def test_a_direction_has_the_matrix_singular_vectors_and_values_about_one(shape):
+    left, values, right = torch.linalg.svd(torch.randn(*shape, generator=torch.Generator().manual_seed(0)), False)
+    for scale in (1e-6, 1.0, 1e6):  # of a gradient, whatever its size
+        found = orthogonal(scale * left @ values.diag() @ right)
+        turned = left.T @ found @ right.T
+        strong = values > 0.01 * values.norm()
+        assert turned.diagonal()[strong].sub(1).abs().max() < 0.4
+        assert (turned - turned.diagonal().diag()).abs().max() < 0.02
+        assert turned.diagonal().abs().max() < 1.3
+
+
+def test_a_direction_of_nothing_is_nothing():
+    assert not orthogonal(torch.zeros(16, 32)).any()
 
 
 def test_each_kernel_keeps_its_groups_decay():

@@ -120,6 +120,13 @@ def export(
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The ONNX file.")],
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="Of tint: write the mean of its weights and those of this run, which began with the same file; may be given several times.",
+        ),
+    ] = None,
     longest: Annotated[
         int, typer.Option(help="Longest side of what the network sees, in pixels. [default: the run's]")
     ] = 0,
@@ -158,8 +165,13 @@ def export(
 
     numbers = {"longest": longest, "temperature": temperature, "gain": gain}
     chosen = {k: str(v) for k, v in numbers.items() if v}
-    if run.is_dir() and config.system_of(run / "config.yaml") == "tint":
-        tint = exporting.load(run)
+    ours = [each.is_dir() and config.system_of(each / "config.yaml") == "tint" for each in (run, *(also or []))]
+    if also and not all(ours):
+        raise UsageError(
+            f"{(run, *also)[ours.index(False)]}: is no folder of a run of tint, whose weights --also could be in a mean"
+        )
+    if ours[0]:
+        tint = exporting.mean_of([run, *(also or [])])
         write = partial(exporting.export_tint, tint)
         about = exporting.about_tint(tint) | chosen
     elif run.suffix == ".onnx" and not run.is_dir():

@@ -45,6 +45,26 @@ def load(run: Path, averaged: bool = True) -> Tint:
     return net.eval()
 
 
+def mean_of(runs: Sequence[Path]) -> Tint:
+    """One network whose weights are the mean of those of several runs that began with the same file (Wortsman et al. 2022, "model soups"), for inference.
+
+    From random beginnings, what a channel means is another in each run, and their mean means nothing. Raises UsageError as `load`, and where they are of different networks or classes.
+    """
+    first, *others = [load(run) for run in runs]
+    told = {k: v for k, v in first.state_dict().items() if not k.startswith("topic_head")}  # which is never exported
+    rows = [told]
+    for run, net in zip(runs[1:], others, strict=True):
+        row = {k: v for k, v in net.state_dict().items() if not k.startswith("topic_head")}
+        same = {k: v.shape for k, v in row.items()} == {k: v.shape for k, v in told.items()}
+        if not same or not torch.equal(row["centres"], told["centres"]):
+            raise UsageError(f"{run}: is of another network, or of other classes, than {runs[0]}")
+        rows.append(row)
+    for name, tensor in told.items():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.stack([row[name] for row in rows]).mean(0))
+    return first
+
+
 def export_colors(net: nn.Module, path: Path, about: Mapping[str, str], half: bool = True) -> None:
     """`export` of a network of any kind: its answer becomes chroma or, of classes, stays logits.
 
