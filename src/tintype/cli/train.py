@@ -167,9 +167,8 @@ def export(
     chosen = {k: str(v) for k, v in numbers.items() if v}
     ours = [each.is_dir() and config.system_of(each / "config.yaml") == "tint" for each in (run, *(also or []))]
     if also and not all(ours):
-        raise UsageError(
-            f"{(run, *also)[ours.index(False)]}: is no folder of a run of tint, whose weights --also could be in a mean"
-        )
+        other = (run, *also)[ours.index(False)]
+        raise UsageError(f"{other}: is no folder of a run of tint; --also takes the mean of such")
     if ours[0]:
         tint = exporting.mean_of([run, *(also or [])])
         write = partial(exporting.export_tint, tint)
