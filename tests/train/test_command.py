@@ -70,10 +70,10 @@ def test_a_run_and_an_export_say_nothing_but_our_own_lines(folder, tintype, tmp_
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and (tmp_path / "k.onnx").exists()
     done = tintype("export", "k.onnx", "-o", "k.onnx")
     assert (done.returncode, done.stderr) == (1, "error: k.onnx: exists already (--overwrite replaces it)\n")
-    done = tintype("export", "run", "-o", "m.onnx", "--also", "run")
+    done = tintype("export", "run", "-o", "m.onnx", "--also", "k.onnx")
     assert (
         done.returncode == 2
-        and done.stderr == "error: run: is no folder of a run of tint; --also takes the mean of such\n"
+        and done.stderr == "error: run: --also takes the mean of ONNX files; export each of them first\n"
     )
     done = tintype("export", "k.onnx", "-o", "i.onnx", "--int8", folder, "--gain", "1.5")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and build(str(tmp_path / "i.onnx")).gain == 1.5

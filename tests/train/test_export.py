@@ -166,6 +166,37 @@ def test_a_file_can_be_exported_again(tmp_path):
         export.export_file(other, tmp_path / "again.onnx", {})
 
 
+def test_the_mean_of_files_lies_between_their_networks(tmp_path):
+    config_of = "system: koala\nnet: {width: %s}\nphases: [{epochs: 1, size: 64, batch: 8}]"
+    (tmp_path / "x.yaml").write_text(config_of % 0.25)
+    chosen = config.read(tmp_path / "x.yaml")
+    net = systems.network(chosen).eval()
+    about, (one, other, both) = (
+        export.about(chosen, net),
+        (tmp_path / f"{name}.onnx" for name in ("one", "other", "both")),
+    )
+    export.export_colors(net, one, about)
+    with torch.no_grad():  # trained on
+        for parameter in net.parameters():
+            parameter.add_(0.03 * parameter.std() * torch.randn_like(parameter) if parameter.numel() > 1 else 0)
+    export.export_colors(net, other, about, half=False)
+    export.export_file(one, both, {"gain": "1.5"}, half=False, also=[other])
+    luma = np.random.default_rng(0).random((64, 64), np.float32)
+    a, b, found = (Colorizer(str(path)).method.answer(luma)["mean"] for path in (one, other, both))
+    assert np.abs(found - (a + b) / 2).max() < 0.2 * np.abs(a - b).max()
+    assert Colorizer(str(both)).method.gain == 1.5
+    export.export_file(one, both, {}, half=False, also=[one, one, other])  # one counts three times
+    found = Colorizer(str(both)).method.answer(luma)["mean"]
+    assert np.abs(found - (3 * a + b) / 4).max() < 0.2 * np.abs(a - b).max()
+
+    (tmp_path / "y.yaml").write_text(config_of % 0.5)
+    wide = config.read(tmp_path / "y.yaml")
+    export.export_colors(systems.network(wide).eval(), tmp_path / "wide.onnx", about)
+    with pytest.raises(UsageError, match=r"wide\.onnx: is of another network"):
+        export.export_file(one, tmp_path / "x.onnx", {}, also=[other, tmp_path / "wide.onnx"])
+    assert not (tmp_path / "x.onnx").exists()
+
+
 def test_files_that_can_not_be_exported_again(tmp_path):
     (tmp_path / "x.yaml").write_text("system: autoencoder\nnet: {width: 0.1, code: 8}\nphases: [{epochs: 1, size: 32, batch: 8}]")  # fmt: skip
     chosen = config.read(tmp_path / "x.yaml")

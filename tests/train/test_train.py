@@ -164,29 +164,6 @@ def test_a_run_starts_with_an_exported_network_and_learns_on(run, pack, config, 
     fit.fit(chosen, [str(pack)], folder, run / "cache", workers=0)  # goes on from its checkpoint, which has all
 
 
-def test_the_mean_of_two_runs_from_one_file_lies_between_them(run, pack, config, tmp_path):
-    export.export_tint(export.load(run), tmp_path / "net.onnx", export.about_tint(export.load(run)), half=False)
-    plan = replace(
-        recipe.Config.read(config), start=tmp_path / "net.onnx", phases=(recipe.Phase(3, 64, 8, (0.5, 1.0)),)
-    )
-    runs = [tmp_path / "one", tmp_path / "other"]
-    for seed, folder in enumerate(runs):
-        fit.fit(replace(plan, seed=seed), [str(pack)], folder, run / "cache", workers=0)
-    luma = torch.rand(2, 1, 64, 96)
-    with torch.no_grad():
-        one, other, both = (net(luma)[0] for net in (*map(export.load, runs), export.mean_of(runs)))
-    middle, apart = (one + other) / 2, (one - other).norm()
-    assert apart > 0
-    assert (both - middle).norm() < 0.5 * apart
-    assert torch.equal(export.mean_of(runs[:1])(luma)[0], one)
-
-    fit.fit(
-        replace(plan, widths=(8, 16, 16, 32, 48), start=None), [str(pack)], tmp_path / "wide", run / "cache", workers=0
-    )
-    with pytest.raises(UsageError, match="wide: is of another network"):
-        export.mean_of([*runs, tmp_path / "wide"])
-
-
 def test_what_a_run_starts_with_has_kernels_of_the_usual_size(run, pack, config, tmp_path):
     net = export.load(run)
     for parameter in net.parameters():

@@ -123,8 +123,8 @@ def export(
     also: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="RUN",
-            help="Of tint: write the mean of its weights and those of this run, which began with the same file; may be given several times.",
+            metavar="FILE",
+            help="Of an ONNX file: write the mean of its weights and those of this one, trained on from the same; may be given several times.",
         ),
     ] = None,
     longest: Annotated[
@@ -165,16 +165,16 @@ def export(
 
     numbers = {"longest": longest, "temperature": temperature, "gain": gain}
     chosen = {k: str(v) for k, v in numbers.items() if v}
-    ours = [each.is_dir() and config.system_of(each / "config.yaml") == "tint" for each in (run, *(also or []))]
-    if also and not all(ours):
-        other = (run, *also)[ours.index(False)]
-        raise UsageError(f"{other}: is no folder of a run of tint; --also takes the mean of such")
-    if ours[0]:
-        tint = exporting.mean_of([run, *(also or [])])
+    file = run.suffix == ".onnx" and not run.is_dir()
+    if also and not file:
+        raise UsageError(f"{run}: --also takes the mean of ONNX files; export each of them first")
+    if run.is_dir() and config.system_of(run / "config.yaml") == "tint":
+        tint = exporting.load(run)
         write = partial(exporting.export_tint, tint)
         about = exporting.about_tint(tint) | chosen
-    elif run.suffix == ".onnx" and not run.is_dir():
-        write, about = partial(exporting.export_file, run), exporting.about_file(run) | chosen
+    elif file:
+        write = partial(exporting.export_file, run, also=also or ())
+        about = exporting.about_file(run) | chosen
     else:
         net, about = exporting.of_run(run) if run.is_dir() else exporting.of_weights(str(run))
         about |= chosen

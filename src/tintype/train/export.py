@@ -45,26 +45,6 @@ def load(run: Path, averaged: bool = True) -> Tint:
     return net.eval()
 
 
-def mean_of(runs: Sequence[Path]) -> Tint:
-    """One network whose weights are the mean of those of several runs that began with the same file (Wortsman et al. 2022, "model soups"), for inference.
-
-    From random beginnings, what a channel means is another in each run, and their mean means nothing. Raises UsageError as `load`, and where they are of different networks or classes.
-    """
-    first, *others = [load(run) for run in runs]
-    told = {k: v for k, v in first.state_dict().items() if not k.startswith("topic_head")}  # which is never exported
-    rows = [told]
-    for run, net in zip(runs[1:], others, strict=True):
-        row = {k: v for k, v in net.state_dict().items() if not k.startswith("topic_head")}
-        same = {k: v.shape for k, v in row.items()} == {k: v.shape for k, v in told.items()}
-        if not same or not torch.equal(row["centres"], told["centres"]):
-            raise UsageError(f"{run}: is of another network, or of other classes, than {runs[0]}")
-        rows.append(row)
-    for name, tensor in told.items():
-        if tensor.is_floating_point():
-            tensor.copy_(torch.stack([row[name] for row in rows]).mean(0))
-    return first
-
-
 def export_colors(net: nn.Module, path: Path, about: Mapping[str, str], half: bool = True) -> None:
     """`export` of a network of any kind: its answer becomes chroma or, of classes, stays logits.
 
@@ -82,23 +62,31 @@ def export_tint(net: Tint, path: Path, about: Mapping[str, str], half: bool = Tr
     export(net, path, net.answers, about, half, inputs=net.asks)
 
 
-def export_file(file: Path, path: Path, about: Mapping[str, str], half: bool = True) -> None:
+def export_file(file: Path, path: Path, about: Mapping[str, str], half: bool = True, also: Sequence[Path] = ()) -> None:
     """Write the network in the ONNX file `file` to `path`, as it is but for what `about` says of it anew and how its large weights are stored.
 
-    Raises ModelError where it is no colorizer, UsageError where it computes in 8 bits already, or takes pictures of
-    another size than about["longest"] only.
+    With the files `also`, of the same network, its weights are the mean of its own and theirs. Raises ModelError where one is no colorizer, UsageError where it
+    computes in 8 bits already, takes pictures of another size than about["longest"] only, or where they are of different networks.
     """
+    model = _loaded(file)
+    if also:
+        blend(model, [(other, _loaded(other)) for other in also])
+    size = str(model.graph.input[0].type.tensor_type.shape.dim[-1].dim_value)  # 0: any
+    if size != "0" and about.get("longest", size) != size:
+        raise UsageError(f"{file}: takes pictures of {size} x {size} pixels, no other longest side")
+    known = _about(model)
+    del model.metadata_props[:]
+    _write(model, path, known | dict(about), half)
+
+
+def _loaded(file: Path) -> onnx.ModelProto:
+    """The model in a file that we wrote, its weights in float32. Raises ModelError where it is no colorizer, UsageError where it computes in 8 bits."""
     build(str(file), "cpu")
     model = onnx.load(file)
     if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
         raise UsageError(f"{file}: computes in 8 bits already; name the file that it was made of")
-    size = str(model.graph.input[0].type.tensor_type.shape.dim[-1].dim_value)  # 0: any
-    if size != "0" and about.get("longest", size) != size:
-        raise UsageError(f"{file}: takes pictures of {size} x {size} pixels, no other longest side")
     widen(model)
-    known = _about(model)
-    del model.metadata_props[:]
-    _write(model, path, known | dict(about), half)
+    return model
 
 
 def about_file(file: Path) -> dict[str, str]:
@@ -155,6 +143,29 @@ def widen(model: onnx.ModelProto) -> None:
         tensor = halves[node.input[0]]
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), node.output[0]))
         model.graph.node.remove(node)
+
+
+def blend(model: onnx.ModelProto, others: Sequence[tuple[Path, onnx.ModelProto]]) -> None:
+    """Let the weights of `model` be the mean of its own and those of `others`, each in the file named (Wortsman et al. 2022, "model soups").
+
+    That is a network where all began with the same weights, or one with the other's: from random beginnings, what a channel means is another
+    in each, and their mean means nothing. Raises UsageError for a file of another network, or of other colour classes.
+    """
+    mine, classes = _weights(model), _about(model).get("centres")
+    every = [mine]
+    for file, other in others:
+        theirs = _weights(other)
+        alike = {k: list(v.dims) for k, v in mine.items()} == {k: list(v.dims) for k, v in theirs.items()}
+        if not alike or _about(other).get("centres") != classes:
+            raise UsageError(f"{file}: is of another network, or of other colour classes; a mean is of files of one")
+        every.append(theirs)
+    for name, tensor in mine.items():
+        values = [numpy_helper.to_array(weights[name]) for weights in every]
+        tensor.CopyFrom(numpy_helper.from_array(np.mean(values, 0, dtype=np.float64).astype(np.float32), name))
+
+
+def _weights(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    return {t.name: t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT}
 
 
 def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
