@@ -83,6 +83,22 @@ def test_decodes_of_tint_mean_what_they_say():
     assert smooth < 3 * np.abs(np.diff(spread(), axis=1)).mean(), "a sample is a colouring, not noise"
 
 
+def test_a_vivid_colour_stands_where_the_mean_would():
+    """And moves as it does when the classes are annealed: only the mean decode has no use for it."""
+    method = build("tint")
+    answer = method.answer(luma())
+    vivid = answer["mean"][..., ::-1] + np.float32(0.01)
+    for decode in ("annealed", "sample"):
+        with_, without = (
+            method.decoded(given, luma(), Options(decode=decode)) for given in ({**answer, "vivid": vivid}, answer)
+        )
+        assert np.abs(with_ - without - np.float32(method.gain) * (vivid - answer["mean"])).max() < 1e-6
+    with_, without = (
+        method.decoded(given, luma(), Options(decode="mean")) for given in ({**answer, "vivid": vivid}, answer)
+    )
+    assert np.array_equal(with_, without)
+
+
 @pytest.mark.parametrize("bad", [{"decode": "best"}, {"strength": 3}, {"strength": float("nan")}, {"temperature": -1}])
 def test_options_out_of_range_are_refused(bad):
     with pytest.raises(ValueError, match="expected"):

@@ -127,20 +127,15 @@ class Neural:
 
         `mode`: the likeliest class. `annealed`: the mean, moved as the classes' own mean moves when they are tilted and their temperature
         is lowered (Zhang, Isola, Efros 2016, section 2.3; where the mean lies, the regression head knows better than the
-        classes), times the gain that gives photographs their colourfulness back; of a network with a vivid colour that one, which
-        stands for its own temperature. `sample`: the same after one draw of taste for the whole picture, so that one thing gets one colour.
+        classes), times the gain that gives photographs their colourfulness back; of a network with a vivid colour, that one instead of the mean. `sample`: the same after one draw of taste for the whole picture, so that one thing gets one colour.
         """
         if options.decode == "mode":
             likeliest: Float = self.centres[logits.argmax(-1)]
             return likeliest
-        tilted = logits + self._tilt
-        if vivid is None:
-            color, now = mean, self._expected(logits)
-        else:
-            color, now = vivid, self._expected(tilted, self.temperature)
+        tilted, color = logits + self._tilt, mean if vivid is None else vivid
         if options.decode == "sample":
             tilted = tilted + np.float32(TASTE_STRENGTH) * self._taste(options)
-        color = color + self._expected(tilted, options.temperature or self.temperature) - now
+        color = color + self._expected(tilted, options.temperature or self.temperature) - self._expected(logits)
         return np.asarray(color * np.float32(self.gain), np.float32)
 
     def _expected(self, logits: Float, temperature: float = 1.0) -> Float:
