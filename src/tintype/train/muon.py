@@ -57,7 +57,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
         factor.diagonal().add_(a)
         total = factor @ total
         gram = factor @ factor @ gram
-    return (total @ x).to(matrix.dtype)
+    found: Tensor = (total @ x).to(matrix.dtype)
+    return found
 
 
 class AdamWithMuon:
