@@ -167,14 +167,13 @@ def test_a_file_can_be_exported_again(tmp_path):
 
 
 def test_the_mean_of_files_lies_between_their_networks(tmp_path):
+    torch.manual_seed(0)
     config_of = "system: koala\nnet: {width: %s}\nphases: [{epochs: 1, size: 64, batch: 8}]"
     (tmp_path / "x.yaml").write_text(config_of % 0.25)
     chosen = config.read(tmp_path / "x.yaml")
     net = systems.network(chosen).eval()
-    about, (one, other, both) = (
-        export.about(chosen, net),
-        (tmp_path / f"{name}.onnx" for name in ("one", "other", "both")),
-    )
+    about = export.about(chosen, net)
+    one, other, both = (tmp_path / f"{name}.onnx" for name in ("one", "other", "both"))
     export.export_colors(net, one, about)
     with torch.no_grad():  # trained on
         for parameter in net.parameters():

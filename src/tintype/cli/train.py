@@ -165,14 +165,14 @@ def export(
 
     numbers = {"longest": longest, "temperature": temperature, "gain": gain}
     chosen = {k: str(v) for k, v in numbers.items() if v}
-    file = run.suffix == ".onnx" and not run.is_dir()
-    if also and not file:
+    is_file = run.suffix == ".onnx" and not run.is_dir()
+    if also and not is_file:
         raise UsageError(f"{run}: --also takes the mean of ONNX files; export each of them first")
     if run.is_dir() and config.system_of(run / "config.yaml") == "tint":
         tint = exporting.load(run)
         write = partial(exporting.export_tint, tint)
         about = exporting.about_tint(tint) | chosen
-    elif file:
+    elif is_file:
         write = partial(exporting.export_file, run, also=also or ())
         about = exporting.about_file(run) | chosen
     else:

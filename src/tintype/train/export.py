@@ -152,19 +152,20 @@ def blend(model: onnx.ModelProto, others: Sequence[tuple[Path, onnx.ModelProto]]
     in each, and their mean means nothing. Raises UsageError for a file of another network, or of other colour classes.
     """
     mine, classes = _weights(model), _about(model).get("centres")
-    every = [mine]
+    files = [mine]
     for file, other in others:
         theirs = _weights(other)
         alike = {k: list(v.dims) for k, v in mine.items()} == {k: list(v.dims) for k, v in theirs.items()}
         if not alike or _about(other).get("centres") != classes:
             raise UsageError(f"{file}: is of another network, or of other colour classes; a mean is of files of one")
-        every.append(theirs)
+        files.append(theirs)
     for name, tensor in mine.items():
-        values = [numpy_helper.to_array(weights[name]) for weights in every]
+        values = [numpy_helper.to_array(weights[name]) for weights in files]
         tensor.CopyFrom(numpy_helper.from_array(np.mean(values, 0, dtype=np.float64).astype(np.float32), name))
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Its float32 tensors by name, after `widen` all that it has learnt."""
     return {t.name: t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT}
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 #: How much of its past a kernel's momentum keeps.
 _MOMENTUM = 0.95
-#: The quintic that is applied again and again to singular values, and how often; it ends between 0.7 and 1.2 for all but the least (Jordan et al. 2024).
+#: The quintic that is applied again and again to singular values, and how often; it ends between 0.68 and 1.2 for all but the least (Jordan et al. 2024).
 _QUINTIC, _TIMES = (3.4445, -4.775, 2.0315), 5
 #: A layer with fewer inputs or outputs than this has no matrix worth making orthogonal.
 _LEAST = 16
@@ -25,8 +25,8 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": learning_rate, "weight_decay": 0.0})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One step."""
+    def step(self, closure: Any = None) -> Any:
+        """One step, by the gradients that are there: it has no use for a closure."""
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is None:
@@ -41,7 +41,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """About the nearest matrix (M, N) whose singular values are all one: its own, of the same singular vectors, become 0.7 to 1.2, if they were no less than a thousandth of its norm.
+    """About the nearest matrix (M, N) whose singular values are all one: its own, of the same singular vectors, become 0.68 to 1.2, if they were no less than a six-hundredth of its norm.
 
     The quintic p is odd: with X = matrix / its norm and G = X X', every p(...p(X)) is a polynomial of G times X, and such commute. So the iteration is done on the small
     square matrix alone, in float32, for two fifths of the work of one on a matrix nine times as long.
