@@ -32,8 +32,8 @@ CARDS: dict[str, Card] = {
     "tint": Card(
         name="tint",
         file="tint.onnx",
-        sha256="b802c903755663ecc0d6aa2403f9b269dde550cd2ea79a4a2f9e65b798e5556d",
-        parameters=9_216_034,
+        sha256="9cc5d34d37c40218135f151bac1de2ae515618890c0cc72fd031fbc3da626ef5",
+        parameters=10_770_340,
         licence="research and personal use: several sources of the training pictures allow no more",
         data="156,753 photographs from 105 public sources, none of them of the validation sets",
     ),
@@ -153,7 +153,7 @@ _VGG = 'Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale I
 #: The names are those of cards, of configs/ and of train.systems.
 NETWORKS: dict[str, Network] = {
     "tint": Network(
-        "Tintype's own: a residual U-Net with attention and colour queries, mean chroma and chroma classes",
+        "Tintype's own: a residual U-Net with attention and colour queries, mean and vivid chroma, and chroma classes",
         f"classes after {_ZHANG}",
     ),
     "autoencoder": Network(

@@ -87,16 +87,32 @@ def test_a_vivid_colour_stands_where_the_mean_would():
     """And moves as it does when the classes are annealed: only the mean decode has no use for it."""
     method = build("tint")
     answer = method.answer(luma())
-    vivid = answer["mean"][..., ::-1] + np.float32(0.01)
+    method.vivid = 0.75
+    vivid, light = answer["mean"][..., ::-1] + np.float32(0.01), np.full_like(luma(), 0.5)
     for decode in ("annealed", "sample"):
         with_, without = (
-            method.decoded(given, luma(), Options(decode=decode)) for given in ({**answer, "vivid": vivid}, answer)
+            method.decoded(given, light, Options(decode=decode))
+            for given in ({**answer, "vivid": vivid}, {**answer, "vivid": answer["mean"]})
         )
-        assert np.abs(with_ - without - np.float32(method.gain) * (vivid - answer["mean"])).max() < 1e-6
+        wanted = np.float32(0.75 * method.gain) * (vivid - answer["mean"])
+        assert np.abs(with_ - without - wanted).max() < 1e-6
     with_, without = (
-        method.decoded(given, luma(), Options(decode="mean")) for given in ({**answer, "vivid": vivid}, answer)
+        method.decoded(given, luma(), Options(decode="mean"))
+        for given in ({**answer, "vivid": vivid}, {**answer, "vivid": answer["mean"]})
     )
     assert np.array_equal(with_, without)
+
+
+def test_the_gain_is_for_what_is_light():
+    """From black to white it rises smoothly from 1, and luma itself plays no other part."""
+    method = build("tint")
+    answer = method.answer(luma())
+    levels = np.linspace(0, 1, 51)
+    told = [method.decoded(answer, np.full_like(luma(), level), Options()) for level in levels]
+    gains = np.array([np.abs(chroma).sum() / np.abs(told[0]).sum() for chroma in told])
+    assert np.allclose(gains[levels <= 0.05], 1, atol=1e-5)
+    assert np.allclose(gains[levels >= 0.35], method.gain, atol=1e-5)
+    assert (np.diff(gains) > -1e-6).all() and np.diff(gains).max() < 0.15 * (method.gain - 1)
 
 
 @pytest.mark.parametrize("bad", [{"decode": "best"}, {"strength": 3}, {"strength": float("nan")}, {"temperature": -1}])

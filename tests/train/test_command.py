@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tintype.methods import build
+from tintype.methods.neural import Neural
 
 TINY = "system: koala\nnet: {width: 0.05}\nphases: [{epochs: %d, size: 32, batch: 16}]\n"
 
@@ -75,8 +76,10 @@ def test_a_run_and_an_export_say_nothing_but_our_own_lines(folder, tintype, tmp_
         done.returncode == 2
         and done.stderr == "error: run: --also takes the mean of ONNX files; export each of them first\n"
     )
-    done = tintype("export", "k.onnx", "-o", "i.onnx", "--int8", folder, "--gain", "1.5")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and build(str(tmp_path / "i.onnx")).gain == 1.5
+    done = tintype("export", "k.onnx", "-o", "i.onnx", "--int8", folder, "--gain", "1.5", "--vivid", "0.5")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    built = build(str(tmp_path / "i.onnx"))
+    assert isinstance(built, Neural) and (built.gain, built.vivid) == (1.5, 0.5)
     done = tintype("train", "k.yaml", "--data", folder, "-o", "run", "--epochs", "3")
     assert done.returncode == 0 and re.fullmatch(expected.format(3).replace("of 2", "of 3"), done.stderr.strip())
 

@@ -134,6 +134,14 @@ def export(
     gain: Annotated[
         float, typer.Option(help="Of the annealed decode: multiplies its chroma. [default: 1; of a file, its own]")
     ] = 0.0,
+    vivid: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Of the annealed decode: share of what a vivid head adds to the mean. [default: 1; of a file, its own]",
+        ),
+    ] = 0.0,
     rebalance: Annotated[
         float,
         typer.Option(
@@ -163,7 +171,7 @@ def export(
     from tintype.train import config
     from tintype.train import export as exporting
 
-    numbers = {"longest": longest, "temperature": temperature, "gain": gain}
+    numbers = {"longest": longest, "temperature": temperature, "gain": gain, "vivid": vivid}
     chosen = {k: str(v) for k, v in numbers.items() if v}
     is_file = run.suffix == ".onnx" and not run.is_dir()
     if also and not is_file:

@@ -4,7 +4,8 @@ The file is self-contained: input `luma` (1, 1, h, w) in [0, 1], sides multiples
 (1, 3, h, w), see nets.tint; outputs `mean` (1, 2, h/s, w/s), a colour, and `logits` (1, K, h/s, w/s) over colour classes, or
 one of them, and perhaps `vivid`, a colour as `mean`. Its metadata hold the rest: the classes' `centres`, the `space` of all
 colours (`chroma`, or `ab` of CIELAB), the input rules, and the calibration of the default decode: `temperature`, `gain`, and
-perhaps a `tilt` (K,), which is added to the logits where they are decoded, because common classes win too often.
+perhaps a `tilt` (K,), which is added to the logits where they are decoded, because common classes win too often, and `vivid`,
+the share of the way from the mean colour to the vivid one that is gone (without it all of it).
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ Float = NDArray[np.float32]
 TASTE_WIDTH = 0.10
 #: How far tastes go, in units of logits: other colours for what may have several, not for all.
 TASTE_STRENGTH = 0.35
+
+#: From this luma up the gain counts wholly, from that down not at all: dark clothes and dim corners, whose colours are the most
+#: in doubt and where little chroma is a strong colour, turned violet and wine red by it.
+LIT, DARK = 0.35, 0.05
 
 #: Of a network's colours: about how many of them are as much as one of chroma.
 _UNITS = {"chroma": 1.0, "ab": 220.0}
@@ -73,6 +78,7 @@ class Neural:
             self._unit = _UNITS[self.space]
             self._multiple, self.stride = int(about["multiple"]), int(about["stride"])
             self.temperature, self.gain = float(about["temperature"]), float(about["gain"])
+            self.vivid = float(about.get("vivid", "1"))
             self._tilt = np.array(json.loads(about.get("tilt", "[0]")), np.float32)
             if len(self._tilt) not in (1, len(self.centres)):
                 raise ValueError(f"it tilts {len(self._tilt)} classes and has {len(self.centres)}")
@@ -105,10 +111,11 @@ class Neural:
         logits = answer.get("logits")
         mean = answer["mean"] if "mean" in answer else self._expected(answer["logits"])
         vivid = answer.get("vivid")
-        color = mean if logits is None or options.decode == "mean" else self._decode(mean, vivid, logits, options)
-        if self._unit == 1:
-            return np.ascontiguousarray(color)
-        return ab_to_chroma(average(luma, (color.shape[0], color.shape[1])), color)
+        small = average(luma, (mean.shape[0], mean.shape[1]))
+        color = (
+            mean if logits is None or options.decode == "mean" else self._decode(mean, vivid, logits, small, options)
+        )
+        return np.ascontiguousarray(color) if self._unit == 1 else ab_to_chroma(small, color)
 
     def inputs(self, luma: Float, told: Float | None = None) -> dict[str, Float]:
         """Luma (h, w) as the network takes it, (1, 1, h', w'): sides filled up to its multiple by repeating the edge. And, where it asks for hints, what is `told`, or none."""
@@ -122,21 +129,26 @@ class Neural:
         none = np.zeros((1, 3, *filled.shape[2:]), np.float32)
         return {"luma": filled, "hints": none if told is None else np.pad(told, ((0, 0), *more))[None]}
 
-    def _decode(self, mean: Float, vivid: Float | None, logits: Float, options: Options) -> Float:
-        """Mean and vivid colour (h, w, 2) and class logits (h, w, K) -> colour (h, w, 2), in the network's space.
+    def _decode(self, mean: Float, vivid: Float | None, logits: Float, luma: Float, options: Options) -> Float:
+        """Mean and vivid colour (h, w, 2), class logits (h, w, K) and luma (h, w) -> colour (h, w, 2), in the network's space.
 
         `mode`: the likeliest class. `annealed`: the mean, moved as the classes' own mean moves when they are tilted and their temperature
         is lowered (Zhang, Isola, Efros 2016, section 2.3; where the mean lies, the regression head knows better than the
-        classes), times the gain that gives photographs their colourfulness back; of a network with a vivid colour, that one instead of the mean. `sample`: the same after one draw of taste for the whole picture, so that one thing gets one colour.
+        classes), times the gain that gives photographs their colourfulness back (less in the dark); of a network with a vivid colour, that one, or one on the way to it, instead of the mean. `sample`: the same after one draw of taste for the whole picture, so that one thing gets one colour.
         """
         if options.decode == "mode":
             likeliest: Float = self.centres[logits.argmax(-1)]
             return likeliest
-        tilted, color = logits + self._tilt, mean if vivid is None else vivid
+        tilted, color = logits + self._tilt, mean if vivid is None else mean + np.float32(self.vivid) * (vivid - mean)
         if options.decode == "sample":
             tilted = tilted + np.float32(TASTE_STRENGTH) * self._taste(options)
         color = color + self._expected(tilted, options.temperature or self.temperature) - self._expected(logits)
-        return np.asarray(color * np.float32(self.gain), np.float32)
+        return np.asarray(color * self._gain(luma)[..., None], np.float32)
+
+    def _gain(self, luma: Float) -> Float:
+        """The gain at each place (h, w), by its luma: 1 in the dark, smoothly up to the file's own where it is light."""
+        light = np.clip((luma - DARK) / (LIT - DARK), 0, 1)
+        return np.asarray(1 + (self.gain - 1) * light * light * (3 - 2 * light), np.float32)
 
     def _expected(self, logits: Float, temperature: float = 1.0) -> Float:
         """The mean colour (h, w, 2) of a distribution over classes (h, w, K)."""

@@ -59,3 +59,8 @@ def coloured(luma: Tensor, chroma: Tensor) -> Tensor:
     cb, cr = F.interpolate(chroma, luma.shape[2:], mode="bilinear", align_corners=False).unbind(1)
     y = luma[:, 0]
     return torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 1).clamp(0, 1)
+
+
+def lightened(rgb: Tensor, exponent: Tensor) -> Tensor:
+    """RGB (N, 3, H, W) in [0, 1], each picture to the power of its `exponent` (N,) in (0, 1]: what is dark shows its colours, the more the lower it is."""
+    return rgb.clamp_min(1 / 255) ** exponent.view(-1, 1, 1, 1)  # a root of 0 is infinitely steep

@@ -61,6 +61,7 @@ class Config:
     start_sha256: str = ""
     without: tuple[str, ...] = ()  #: sources whose pictures are left out
     whole_weight: float = 0.0  #: a teacher's features of the picture in the vivid head's colours, as averages over it
+    lighten: float = 1.0  #: the vivid head's teacher sees pictures at a random power from this to 1, so that colours in the dark count
     tutor_weight: float = 0.0  #: squared error against the mean that a tutor tells
 
     def __post_init__(self) -> None:
@@ -69,6 +70,8 @@ class Config:
         for name in ("hints", "spoil", "balance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
+        if not 0 < self.lighten <= 1:
+            raise ValueError(f"lighten is {self.lighten}; expected a power above 0, 1 for pictures as they are")
         weights = ("vivid_weight", "feature_weight", "whole_weight", "colour_weight", "critic_weight")
         asked = [n for n in weights if getattr(self, n)]
         if not self.vivid and (asked or self.frozen):
