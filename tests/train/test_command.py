@@ -80,6 +80,9 @@ def test_a_run_and_an_export_say_nothing_but_our_own_lines(folder, tintype, tmp_
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     built = build(str(tmp_path / "i.onnx"))
     assert isinstance(built, Neural) and (built.gain, built.vivid) == (1.5, 0.5)
+    done = tintype("export", "k.onnx", "-o", "none.onnx", "--vivid", "0")
+    built = build(str(tmp_path / "none.onnx"))
+    assert done.returncode == 0 and isinstance(built, Neural) and built.vivid == 0, "none of it is a choice, too"
     done = tintype("train", "k.yaml", "--data", folder, "-o", "run", "--epochs", "3")
     assert done.returncode == 0 and re.fullmatch(expected.format(3).replace("of 2", "of 3"), done.stderr.strip())
 

@@ -135,13 +135,13 @@ def export(
         float, typer.Option(help="Of the annealed decode: multiplies its chroma. [default: 1; of a file, its own]")
     ] = 0.0,
     vivid: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0,
             max=1,
             help="Of the annealed decode: share of what a vivid head adds to the mean. [default: 1; of a file, its own]",
         ),
-    ] = 0.0,
+    ] = None,
     rebalance: Annotated[
         float,
         typer.Option(
@@ -171,8 +171,8 @@ def export(
     from tintype.train import config
     from tintype.train import export as exporting
 
-    numbers = {"longest": longest, "temperature": temperature, "gain": gain, "vivid": vivid}
-    chosen = {k: str(v) for k, v in numbers.items() if v}
+    numbers = {"longest": longest or None, "temperature": temperature or None, "gain": gain or None, "vivid": vivid}
+    chosen = {k: str(v) for k, v in numbers.items() if v is not None}
     is_file = run.suffix == ".onnx" and not run.is_dir()
     if also and not is_file:
         raise UsageError(f"{run}: --also takes the mean of ONNX files; export each of them first")

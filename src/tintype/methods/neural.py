@@ -31,7 +31,7 @@ TASTE_WIDTH = 0.10
 #: How far tastes go, in units of logits: other colours for what may have several, not for all.
 TASTE_STRENGTH = 0.35
 
-#: From this luma up the gain counts wholly, from that down not at all: dark clothes and dim corners, whose colours are the most
+#: From this luma, in [0, 1], up the gain counts wholly, from that down not at all: dark clothes and dim corners, whose colours are the most
 #: in doubt and where little chroma is a strong colour, turned violet and wine red by it.
 LIT, DARK = 0.35, 0.05
 
@@ -49,7 +49,7 @@ class Neural:
     """A network as a method. `device` is "cpu", "cuda" or "auto" (the best there is); `threads` None means all cores.
 
     `space` is that of its colours, `centres` (K, 2) its classes there, `stride` how many pixels of what it sees a place of
-    its outputs stands for, along a side; `temperature` and `gain` are those of the default decode.
+    its outputs stands for, along a side; `temperature`, `gain` and `vivid` (a share, 0 to 1) are those of the default decode.
     """
 
     def __init__(self, card: Card, path: Path, device: str = "auto", threads: int | None = None) -> None:
@@ -112,9 +112,9 @@ class Neural:
         mean = answer["mean"] if "mean" in answer else self._expected(answer["logits"])
         vivid = answer.get("vivid")
         small = average(luma, (mean.shape[0], mean.shape[1]))
-        color = (
-            mean if logits is None or options.decode == "mean" else self._decode(mean, vivid, logits, small, options)
-        )
+        color = mean
+        if logits is not None and options.decode != "mean":
+            color = self._decode(mean, vivid, logits, small, options)
         return np.ascontiguousarray(color) if self._unit == 1 else ab_to_chroma(small, color)
 
     def inputs(self, luma: Float, told: Float | None = None) -> dict[str, Float]:

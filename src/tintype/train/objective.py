@@ -86,21 +86,17 @@ class Objective:
             if net.topic_head is not None:
                 topics = net.topic_head(deepest.mean((2, 3)))
                 terms["topics"] = config.topic_weight, F.cross_entropy(topics.float(), topic, label_smoothing=0.1)
-            seen = list[Tensor]()
-            power = torch.tensor(draw.uniform(config.lighten, 1.0, len(rgb)), dtype=torch.float32, device=self.device)
-
-            def painted(coarse: Tensor) -> Tensor:
-                return losses.lightened(losses.coloured(full[0], coarse), power)
-
-            if self.lesson is not None:
-                # Where colours are to be compared, the original's too are as coarse as the output's.
-                seen = self.lesson.seen(rgb if net.vivid_head is None else painted(chroma))
-                if config.teacher_weight:
-                    terms["teacher"] = config.teacher_weight, self.lesson(deepest, seen)
+            if self.lesson is not None and config.teacher_weight:
+                terms["teacher"] = config.teacher_weight, self.lesson(deepest, self.lesson.seen(rgb))
             shown = None
             if net.vivid_head is not None:
                 vivid = net.vivid_head([m.detach() for m in maps], mean.detach()).float() * CHROMA_SCALE
-                made = self.lesson.look(painted(vivid)) if self.lesson is not None else []
+                seen, made = list[Tensor](), list[Tensor]()
+                if self.lesson is not None:
+                    power = torch.tensor(draw.uniform(config.lighten, 1.0, len(rgb)), dtype=torch.float32)
+                    # The original's colours are compared as coarse as the output's are.
+                    true, own = (losses.lightened(losses.coloured(full[0], c), power.to(rgb)) for c in (chroma, vivid))
+                    seen, made = self.lesson.seen(true), self.lesson.look(own)
                 shown = Shown(small, chroma, seen), Shown(small, vivid, made)
                 terms |= self._vivid(*shown)
         total = torch.stack([weight * term for weight, term in terms.values()]).sum()
